@@ -1,0 +1,58 @@
+# `make demo` and `make test` set up everything they need in .venv. `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0# the tested version; an installed CPU build of it is kept
+ARGS ?=# more arguments for the command, e.g. ARGS='--seed 1' or ARGS='training.group_size=4'
+BIN := $(abspath $(VENV))/bin
+STAMP := $(VENV)/.installed
+export PATH := $(BIN):$(PATH)
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test test-all train-sft evaluate docs wheel bench fuzz lab
+
+help:             ## this list
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## set up .venv (TORCH='torch==...' for another build, PYTHON=python3.12 for another Python)
+
+$(STAMP): settings.ini pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q $(TORCH)
+	$(BIN)/python -m pip install -q -e '.[dev,docs]'
+	@touch $@
+
+demo: $(STAMP)    ## SFT, then RL, then a table, on the embedded task: a few minutes on a laptop
+	$(BIN)/nano-reasoner demo $(ARGS)
+
+test: $(STAMP)    ## all tests and checks; the last line is `N passed, N failed`
+	bash tools/check.sh
+
+test-all: $(STAMP) ## the same at full size, without the time limit of one minute for each notebook
+	NANO_REASONER_FULL=1 bash tools/check.sh
+
+train-sft: $(STAMP) ## the cold start, by configs/sft.yaml
+	$(BIN)/nano-reasoner sft --config configs/sft.yaml $(ARGS)
+
+train-%: $(STAMP)  ## RL by configs/base.yaml: train-grpo, train-dr-grpo, train-ppo, train-gspo, train-dapo, train-grpo-lead
+	$(BIN)/nano-reasoner train --config configs/base.yaml --algo $* $(ARGS)
+
+evaluate: $(STAMP) ## accuracy of a checkpoint: make evaluate CKPT=checkpoints/dr_grpo/best
+	@test -n '$(CKPT)' || { echo 'Which checkpoint? make evaluate CKPT=checkpoints/dr_grpo/best'; exit 2; }
+	$(BIN)/nano-reasoner evaluate $(CKPT) $(ARGS)
+
+docs: $(STAMP)    ## README.md, and the site in _docs/
+	$(BIN)/python tools/docs.py readme
+	$(BIN)/python tools/docs.py site
+
+wheel: $(STAMP)   ## build wheel and sdist, and run the demo from the wheel outside this folder
+	bash tools/wheel_test.sh
+
+bench: $(STAMP)   ## the time `import nano_reasoner` takes
+	$(BIN)/python tools/check.py import_time
+
+lab: $(STAMP)
+	$(BIN)/nano-reasoner lab $(ARGS)
+
+fuzz:
+	@echo 'make fuzz: there is no fuzz test yet'; exit 2

@@ -1,0 +1,264 @@
+#!/usr/bin/env python
+"""What must hold for the repository as a whole. `tools/test.py` runs each check as a test.
+
+    python tools/check.py              all checks
+    python tools/check.py NAME ...     some
+    python tools/check.py import_time  the bar on `import nano_reasoner`, not among the tests: it depends on the machine
+
+A check returns its problems, one line each, and changes nothing: what rewrites files works on a copy.
+"""
+import argparse, ast, json, os, re, shutil, subprocess, sys, tempfile, traceback
+from configparser import ConfigParser
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIB = 'nano_reasoner'
+SIZE = 500_000                                              # bytes of the largest notebook
+HEAVY = {'torch', 'transformers', 'datasets', 'peft', 'matplotlib', 'pydantic', 'numpy'}   # what `import nano_reasoner` must not import
+ONLY = {'wandb': lambda mod, n: mod == f'{LIB}.tracking',   # who may import what
+        'matplotlib': lambda mod, n: n >= 30, 'ipywidgets': lambda mod, n: n >= 30}
+
+
+def notebooks(): return [p for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if not {'.ipynb_checkpoints', '_proc', '_docs'} & set(p.parts)]
+def modules(): return sorted((ROOT/LIB).rglob('*.py'))
+def rel(p): return p.relative_to(ROOT).as_posix()
+
+
+def dotted(path):
+    "The module's name: nano_reasoner/algorithms/grpo.py -> nano_reasoner.algorithms.grpo"
+    parts = path.relative_to(ROOT).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def numbers():
+    "`{module: number of its notebook}`, from the notebooks' file names and their `#| default_exp`"
+    res = {}
+    for p in notebooks():
+        num = re.match(r'(\d+)_', p.name)
+        for c in json.loads(p.read_text(encoding='utf-8'))['cells']:
+            exp = re.search(r'^#\|\s*default_exp\s+(\S+)', ''.join(c['source']), re.M) if c['cell_type'] == 'code' else None
+            if exp: res[f'{LIB}.{exp[1]}'] = int(num[1]) if num else None
+    return res
+
+
+def metadata():
+    "settings.ini and pyproject.toml say the same"
+    from nbdev.config import get_config
+    ini, cfg = ConfigParser(delimiters=['=']), get_config(ROOT)
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    d = ini['DEFAULT']
+    pairs = [('name', d['lib_name'], cfg.lib_name), ('repository', d['git_url'], cfg.git_url), ('Python', d['min_python'], cfg.min_python),
+             ('documentation', d['doc_host'] + d['doc_baseurl'], cfg.doc_url.rstrip('/'))]
+    return [f'{k}: settings.ini says {a}, pyproject.toml {b}' for k, a, b in pairs if a != b]
+
+
+@contextmanager
+def copied():
+    "A copy of what the package and the site are made from"
+    with tempfile.TemporaryDirectory() as tmp:
+        for f in ('nbs', LIB, 'tools'): shutil.copytree(ROOT/f, Path(tmp)/f, symlinks=True, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
+        for f in ('settings.ini', 'pyproject.toml', '_quarto.yml', 'README.md'): shutil.copy(ROOT/f, tmp)
+        yield Path(tmp).resolve()
+
+
+def rewritten(command, *folders):
+    "The files below `folders` that `command` changes, adds or removes"
+    with copied() as tmp:
+        read = lambda base: {p.relative_to(base).as_posix(): p.read_bytes() for f in folders for p in (Path(base)/f).rglob('*')
+                             if p.suffix in ('.py', '.ipynb') and '.ipynb_checkpoints' not in p.parts}
+        exe = Path(sys.executable).with_name(command)
+        run = subprocess.run([exe], cwd=tmp, capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != 'IN_TEST'})
+        if run.returncode: return [f'{command} failed: {run.stderr.strip()}']
+        old, new = read(ROOT), read(tmp)
+        return [f'{f}: run {command}' for f in sorted(old.keys() | new.keys()) if old.get(f) != new.get(f)]
+
+
+def clean():
+    "nbdev-clean leaves no difference: no execution counts, no editor's metadata"
+    return rewritten('nbdev-clean', 'nbs')
+
+
+def exported():
+    "The package is what the notebooks export, and nothing else but the hand-written `__init__.py`"
+    bad = rewritten('nbdev-export', LIB)
+    for p in modules():
+        if p.name in ('__init__.py', '_modidx.py'): continue
+        src = re.search(r'File to edit: (\S+\.ipynb)\.', p.read_text(encoding='utf-8'))
+        if not src: bad.append(f'{rel(p)}: not made from a notebook')
+        elif not (p.parent/src[1]).exists(): bad.append(f'{rel(p)}: its notebook {src[1]} does not exist')
+    return bad
+
+
+def editable():
+    "Every notebook survives nbedit's text form byte for byte"
+    sys.path.insert(0, str(ROOT/'tools'))
+    from nbedit import merge, nb2py, nb2str, read_nb
+    bad = []
+    for p in notebooks():
+        nb = read_nb(p)
+        merge(nb, nb2py(nb))
+        if nb2str(nb) != p.read_text(encoding='utf-8'): bad.append(f'{rel(p)}: differs after a round trip through `tools/nbedit.py`')
+    return bad
+
+
+def outputs():
+    "Saved outputs show on GitHub and on the site: no widget state, no bare widget, no error, no path of this machine, not too large"
+    bad, private = [], [f'{d}/' for d in {str(ROOT), str(Path.home())} if len(d) > 1]
+    for p in notebooks():
+        nb, txt = json.loads(p.read_text(encoding='utf-8')), p.read_text(encoding='utf-8')
+        def add(problem, c=None): bad.append(rel(p) + (f", cell {c.get('id')}" if c else '') + f': {problem}')
+        if len(txt.encode()) > SIZE: add(f'{len(txt.encode())/1000:.0f} kB, more than {SIZE//1000} kB')
+        if 'widgets' in nb['metadata']: add('`metadata.widgets` (widget state)')
+        for c in nb['cells']:
+            if 'widgets' in c['metadata']: add('`metadata.widgets` (widget state)', c)
+            for o in c.get('outputs', []):
+                kinds = {k for k in o.get('data', {}) if k != 'text/plain'}
+                if kinds == {'application/vnd.jupyter.widget-view+json'}: add('a widget view is the only output', c)
+                if o['output_type'] == 'error' and 'raises-exception' not in c['metadata'].get('tags', []): add(f"saved error {o['ename']}", c)
+                for d in private:
+                    if d in json.dumps(o): add(f'an output names a folder of this machine: {d}', c)
+    return bad
+
+
+def imported(tree, mod, package):
+    "`(module, line)` of everything a module imports, also inside functions; names of `from x import y` count when y is a module"
+    here = mod.split('.') if package else mod.split('.')[:-1]
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Import): yield from ((a.name, n.lineno) for a in n.names)
+        elif isinstance(n, ast.ImportFrom):
+            base = '.'.join([*here[:len(here) - n.level + 1], *filter(None, [n.module])]) if n.level else n.module
+            yield base, n.lineno
+            yield from ((f'{base}.{a.name}', n.lineno) for a in n.names)
+        elif isinstance(n, ast.Call) and getattr(n.func, 'attr', getattr(n.func, 'id', '')) in ('import_module', '__import__') and n.args:
+            if isinstance(n.args[0], ast.Constant): yield n.args[0].value, n.lineno
+
+
+def direction():
+    "A room imports lower-numbered rooms only; matplotlib and ipywidgets from 30 on, wandb in `tracking`"
+    num, bad = numbers(), []
+    bad += [f'{m}: its notebook has no number' for m, n in num.items() if n is None]
+    public = set(lazy()[0])
+    for p in modules():
+        mod = dotted(p)
+        if num.get(mod) is None: continue
+        for name, line in imported(ast.parse(p.read_text(encoding='utf-8')), mod, p.name == '__init__.py'):
+            where = f'{rel(p)}:{line}'
+            if name in num and num[name] is not None and num[name] > num[mod]: bad.append(f'{where}: room {num[mod]:02} imports {name}, room {num[name]:02}')
+            if name.removeprefix(LIB + '.') in public: bad.append(f'{where}: import {name} from its own module, not from the package')
+            top = name.split('.')[0]
+            if top in ONLY and not ONLY[top](mod, num[mod]): bad.append(f'{where}: room {num[mod]:02} must not import {top}')
+    return bad
+
+
+def lazy():
+    "`({name: module} of the package, {name: module} of its TYPE_CHECKING block)`, read without running it"
+    tree = ast.parse((ROOT/LIB/'__init__.py').read_text(encoding='utf-8'))
+    home = next(ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == '_home')
+    block = next(n for n in tree.body if isinstance(n, ast.If) and getattr(n.test, 'id', '') == 'TYPE_CHECKING')
+    return home, {a.name: n.module for n in block.body for a in n.names}
+
+
+def python(code):
+    "Run `code` in a fresh interpreter"
+    return subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+
+
+def package():
+    "`import nano_reasoner` imports nothing heavy, and each of its public names is there"
+    r = python(f'import sys, nano_reasoner; print(*sorted({HEAVY!r} & sys.modules.keys()))')
+    bad = [f'import {LIB} fails: {r.stderr.strip()}'] if r.returncode else [f'import {LIB} imports {m}' for m in r.stdout.split()]
+    home, block = lazy()
+    bad += [f'{LIB}/__init__.py: `_home` and the TYPE_CHECKING block differ in {k}' for k, _ in sorted(set(home.items()) ^ set(block.items()))]
+    # Python sets `package.x` when module `package/x.py` is imported, so a public name of the same name would change its meaning
+    bad += [f'{LIB}.{k} is a module as well as a public name' for k in home if (ROOT/LIB/f'{k}.py').exists()]
+    r = python(f'''import nano_reasoner as m
+for k in m.__all__:
+    try: getattr(m, k)
+    except Exception as e: print(f"nano_reasoner.{{k}} does not resolve: {{type(e).__name__}}: {{e}}")
+missing = set(m.__all__) - set(dir(m))
+if missing: print(f"not in dir(nano_reasoner): {{missing}}")''')
+    return bad + r.stdout.splitlines() + ([r.stderr.strip()] if r.returncode else [])
+
+
+def name_of(node):
+    "`a.b.c` of an expression of names and attributes"
+    return ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ''
+
+
+def safe_loaders(tree):
+    "The classes of a module that are, or derive from, a safe YAML loader"
+    safe = {'SafeLoader', 'CSafeLoader'}
+    for n in ast.walk(tree):
+        if isinstance(n, ast.ClassDef) and any(name_of(b).split('.')[-1] in safe for b in n.bases): safe.add(n.name)
+    return safe
+
+
+def banned():
+    "Text from models, data and configuration is never executed: no eval, exec, pickle, unsafe YAML, shell, remote code, SymPy parser"
+    bad = []
+    for p in modules():
+        tree = ast.parse(p.read_text(encoding='utf-8'))
+        safe = safe_loaders(tree)
+        def add(n, what): bad.append(f'{rel(p)}:{n.lineno}: {what}')
+        for n in ast.walk(tree):
+            if isinstance(n, (ast.Import, ast.ImportFrom)):
+                for m, _ in imported(ast.Module([n], []), dotted(p), False):
+                    if m.split('.')[0] in {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve'}: add(n, f'imports {m}')
+            if isinstance(n, ast.keyword) and n.arg in ('shell', 'trust_remote_code') and not (isinstance(n.value, ast.Constant) and n.value.value is False):
+                bad.append(f'{rel(p)}:{n.value.lineno}: {n.arg}={ast.unparse(n.value)}')
+            if isinstance(n, ast.Dict):
+                for k, v in zip(n.keys, n.values):
+                    if isinstance(k, ast.Constant) and k.value in ('shell', 'trust_remote_code') and not (isinstance(v, ast.Constant) and v.value is False): add(k, f'{k.value}: {ast.unparse(v)}')
+            if not isinstance(n, ast.Call): continue
+            f, kw = name_of(n.func), {k.arg: k.value for k in n.keywords}
+            if f.removeprefix('builtins.') in {'eval', 'exec', 'compile', '__import__'}: add(n, f'calls {f}')
+            if f in {'os.system', 'os.popen', 'subprocess.getoutput', 'subprocess.getstatusoutput'}: add(n, f'calls {f}')
+            if f.split('.')[-1] in {'sympify', 'parse_expr', 'parse_latex'}: add(n, f'calls {f}')
+            if f in {'yaml.unsafe_load', 'yaml.full_load', 'yaml.unsafe_load_all', 'yaml.full_load_all'}: add(n, f'calls {f}')
+            if f in {'yaml.load', 'yaml.load_all'} and name_of((n.args[1:2] or [kw.get('Loader')])[0]).split('.')[-1] not in safe: add(n, f'calls {f} without a safe loader')
+            if f == 'torch.load' and ast.unparse(kw.get('weights_only', ast.Constant(None))) != 'True': add(n, 'calls torch.load without weights_only=True')
+            if f in {'np.load', 'numpy.load'} and ast.unparse(kw.get('allow_pickle', ast.Constant(False))) != 'False': add(n, f'calls {f} with allow_pickle')
+    return bad
+
+
+def documentation():
+    "README.md is what the index notebook says, and the site builds without warnings or broken links"
+    with copied() as tmp: r = subprocess.run([sys.executable, tmp/'tools'/'docs.py', 'readme', 'site', '--check'], cwd=tmp, capture_output=True, text=True)
+    return (r.stdout + r.stderr).strip().splitlines() if r.returncode else []
+
+
+def import_time(runs=5, bar=0.3):
+    "`import nano_reasoner` takes at most 0.3 s: the best of some runs"
+    code = f'import time; t = time.perf_counter(); import {LIB}; print(time.perf_counter() - t)'
+    best = min(float(python(code).stdout) for _ in range(runs))
+    print(f'import {LIB}: {best*1000:.1f} ms, the best of {runs} (bar: {bar*1000:.0f} ms)')
+    return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
+
+
+CHECKS = [metadata, clean, exported, editable, outputs, direction, package, banned, documentation]
+
+
+def run(check):
+    "`(problems, ok)` of a check; one that raises has failed"
+    try: problems = check()
+    except Exception: problems = [traceback.format_exc()]
+    return problems, not problems
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = {f.__name__: f for f in [*CHECKS, import_time]}
+    ap.add_argument('names', nargs='*', choices=[*known, []], metavar='NAME', help=', '.join(known))
+    a = ap.parse_args()
+    os.chdir(ROOT)
+    failed = 0
+    for f in [known[n] for n in a.names] or CHECKS:
+        problems, ok = run(f)
+        print(f'{"ok  " if ok else "FAIL"} {f.__name__}: {f.__doc__}')
+        for p in problems: print(f'       {p}')
+        failed += not ok
+    return 1 if failed else 0
+
+
+if __name__ == '__main__': sys.exit(main())
