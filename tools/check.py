@@ -102,6 +102,16 @@ def editable():
     return bad
 
 
+def titles():
+    "A notebook's first cell is its title and a summary of one line, and nothing else, which nbdev would drop from the site"
+    bad = []
+    for p in notebooks():
+        c = json.loads(p.read_text(encoding='utf-8'))['cells'][0]
+        if c['cell_type'] != 'markdown' or not re.fullmatch(r'# [^\n]+\n+> [^\n]+\n*', ''.join(c['source'])):
+            bad.append(f'{rel(p)}: the first cell is not just `# Title` and `> summary` (`tools/nbedit.py` to-py and from-py split it)')
+    return bad
+
+
 def outputs():
     "Saved outputs show on GitHub and on the site: no widget state, no bare widget, no error, no path of this machine, not too large"
     bad, private = [], [f'{d}/' for d in {str(ROOT), str(Path.home())} if len(d) > 1]
@@ -204,7 +214,7 @@ def banned():
         for n in ast.walk(tree):
             if isinstance(n, (ast.Import, ast.ImportFrom)):
                 for m, _ in imported(ast.Module([n], []), dotted(p), False):
-                    if m.split('.')[0] in {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve'}: add(n, f'imports {m}')
+                    if {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve'} & set(m.split('.')): add(n, f'imports {m}')
             if isinstance(n, ast.keyword) and n.arg in ('shell', 'trust_remote_code') and not (isinstance(n.value, ast.Constant) and n.value.value is False):
                 bad.append(f'{rel(p)}:{n.value.lineno}: {n.arg}={ast.unparse(n.value)}')
             if isinstance(n, ast.Dict):
@@ -236,7 +246,7 @@ def import_time(runs=5, bar=0.3):
     return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
 
 
-CHECKS = [metadata, clean, exported, editable, outputs, direction, package, banned, documentation]
+CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, documentation]
 
 
 def run(check):
