@@ -8,17 +8,19 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/evaluate.html.md"""
 __all__ = ['ITEM_FIELDS', 'EvalResult', 'Table', 'eval_meta', 'grade', 'read_partial', 'evaluate', 'Comparison', 'compare',
            'results_table']
 
-# %% ../nbs/23_evaluate.ipynb #4c25e893
-import hashlib, html, json, math, os
+# %% ../nbs/23_evaluate.ipynb #e4f866c5
+import hashlib, html, json, math
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 from fastcore.basics import patch
 from .config import UserError, did_you_mean
+from .checkpoints import write_atomic
 from .stats import wilson, mcnemar, paired_interval, pass_at_k, maj_at_k, sample_size_advice
 
-# %% ../nbs/23_evaluate.ipynb #decd7034
+# %% ../nbs/23_evaluate.ipynb #5d2c6d15
 ITEM_FIELDS = dict(id=str, question=str, answer=str, completion=str, value=(str, type(None)), correct=bool, lenient=bool, reason=str,
                    truncated=bool, length=int, level=str, family=str)
 
@@ -32,7 +34,7 @@ def _check_items(items, where=''):
         if item['id'] in seen: raise UserError(f'the id {item["id"]!r:.60} stands twice', where, 'one record for each id')
         seen.add(item['id'])
 
-# %% ../nbs/23_evaluate.ipynb #8112eae0
+# %% ../nbs/23_evaluate.ipynb #72485dd2
 @dataclass(frozen=True, repr=False)
 class EvalResult:
     "The answers of one model to one set of problems."
@@ -58,8 +60,9 @@ class EvalResult:
     def reasons(self) -> dict: return dict(Counter(i['reason'] for i in self.items).most_common())   # Reason code -> problems
     def share(self, key: str) -> float: return sum(i[key] for i in self.items)/self.n if self.n else math.nan  # Share of problems with a true `key`
 
-# %% ../nbs/23_evaluate.ipynb #a97eb685
+# %% ../nbs/23_evaluate.ipynb #dcfd1b25
 def _pct(x): return f'{100*x:.1f}%'
+def _p(p): return f'{p:.3g}' if abs(p - .05) < .005 else f'{p:.2g}'     # never rounded to the other side of 0.05
 def _cell(text): return html.escape(' '.join(str(text).split())).replace('|', '&#124;')
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Table:
         lines = ['| ' + ' | '.join(map(_cell, r)) + ' |' for r in (self.columns, *self.rows)]
         return '\n'.join([lines[0], '|' + ' --- |'*len(self.columns), *lines[1:], *(f'\n{_cell(n)}' for n in self.notes)])
 
-# %% ../nbs/23_evaluate.ipynb #09bfd404
+# %% ../nbs/23_evaluate.ipynb #c2c9e37d
 @patch
 def __str__(self: EvalResult):
     "The result in one line."
@@ -96,7 +99,7 @@ def table(self: EvalResult) -> Table:
 @patch
 def _repr_markdown_(self: EvalResult): return self.table()._repr_markdown_()
 
-# %% ../nbs/23_evaluate.ipynb #98a1ab84
+# %% ../nbs/23_evaluate.ipynb #8101d919
 @patch
 def by(self: EvalResult,
     key: str           # A field of the records: 'level', 'family', 'reason', ...
@@ -107,7 +110,7 @@ def by(self: EvalResult,
     for i in self.items: groups.setdefault(i[key], []).append(i)
     return {k: EvalResult(groups[k], {**self.meta, key: k}) for k in sorted(groups, key=str)}
 
-# %% ../nbs/23_evaluate.ipynb #37d7e1ff
+# %% ../nbs/23_evaluate.ipynb #e5a830df
 def _json(x): return json.dumps(x, allow_nan=False)      # ASCII: hostile text survives any file system
 
 @patch
@@ -117,22 +120,23 @@ def to_json(self: EvalResult) -> str:
                    no_answer=self.no_answer, reasons=self.reasons) if self.n else {}
     return f'{{"format": 1,\n"meta": {_json(self.meta)},\n"summary": {_json(summary)},\n"items": [\n' + ',\n'.join(map(_json, self.items)) + '\n]}\n'
 
+@contextmanager
+def _writing(path):
+    "Turn a refusal of the file system into a message for the user."
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as e: raise UserError(f'cannot write the evaluation: {e.strerror}', str(path), fix='choose a folder with space that you may write to') from e
+
 @patch
 def save(self: EvalResult,
     path: str | Path     # The file; its folder is made if needed
 ) -> Path:
     "Write the result; an existing file is replaced in one move."
-    path = Path(path); tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(tmp, 'w', encoding='ascii') as f: f.write(self.to_json()); f.flush(); os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except OSError as e:
-        tmp.unlink(missing_ok=True) if path.parent.is_dir() else None
-        raise UserError(f'cannot write the result: {e.strerror}', str(path), fix='choose a folder you may write to') from e
-    return path
+    with _writing(path): write_atomic(Path(path), self.to_json())
+    return Path(path)
 
-# %% ../nbs/23_evaluate.ipynb #0be62c61
+# %% ../nbs/23_evaluate.ipynb #f9c5f6d2
 @patch(cls_method=True)
 def load(cls: EvalResult,
     path: str | Path       # A file that `save` wrote
@@ -146,7 +150,7 @@ def load(cls: EvalResult,
     _check_items(d['items'], str(path))
     return cls(d['items'], d['meta'])
 
-# %% ../nbs/23_evaluate.ipynb #d03dde7d
+# %% ../nbs/23_evaluate.ipynb #db73a217
 def _sha(x): return hashlib.sha256(_json(x).encode()).hexdigest()[:16]
 
 def eval_meta(
@@ -163,7 +167,7 @@ def eval_meta(
                 problems=_sha([[r[k] for k in ('id', 'question', 'answer')] for r in rows]), prompts=_sha([r['prompt'] for r in rows]),
                 first_prompt=rows[0]['prompt'], data=fingerprint, version=__version__)
 
-# %% ../nbs/23_evaluate.ipynb #04412fe3
+# %% ../nbs/23_evaluate.ipynb #b0667935
 def grade(
     rollout,            # What `generate` returned: rows, prompts, completions, lengths, truncated
     judge: Callable     # `judge(completion, gold, prompt_tail, truncated)`
@@ -176,7 +180,7 @@ def grade(
                         reason=v.reason, truncated=bool(cut), length=int(length), level=row.get('level', ''), family=row.get('family', '')))
     return out
 
-# %% ../nbs/23_evaluate.ipynb #e4b98811
+# %% ../nbs/23_evaluate.ipynb #72224905
 def _partial(save): return Path(f'{save}.partial')
 
 def read_partial(
@@ -193,11 +197,10 @@ def read_partial(
         keys = [k for k in {**meta, **head} if meta.get(k) != head.get(k)] if isinstance(head, dict) else []
         raise UserError(f'an unfinished evaluation with other settings is there: {", ".join(keys)}', str(path), fix='delete it, or save this evaluation elsewhere')
     _check_items(items, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(whole or (_json(meta) + '\n').encode())
+    with _writing(path): path.write_bytes(whole or (_json(meta) + '\n').encode())
     return {i['id']: i for i in items}
 
-# %% ../nbs/23_evaluate.ipynb #832a881c
+# %% ../nbs/23_evaluate.ipynb #5404d511
 def _eval_rows(dataset, batch_size):
     "The items of the data set, which must be there and have ids of their own."
     rows = [dataset[i] for i in range(len(dataset))]
@@ -207,7 +210,7 @@ def _eval_rows(dataset, batch_size):
     if twice: raise UserError(f'the id {twice[0]!r:.60} stands twice', 'the evaluation data set', 'an id of its own for each problem')
     return rows
 
-# %% ../nbs/23_evaluate.ipynb #24f32f5d
+# %% ../nbs/23_evaluate.ipynb #a04bb0bf
 def evaluate(
     engine,                        # Has `generate(prompts, rows, group_size, max_new_tokens, temperature, seed, control)`
     dataset,                       # Sequence of items with id, question, prompt, answer, level, family
@@ -241,11 +244,11 @@ def evaluate(
     if save: result.save(save); _partial(save).unlink()
     return result
 
-# %% ../nbs/23_evaluate.ipynb #6281ba3f
+# %% ../nbs/23_evaluate.ipynb #aa1ccc9c
 def _append(save, items):
-    with open(_partial(save), 'a', encoding='ascii') as f: f.writelines(_json(i) + '\n' for i in items)
+    with _writing(save), open(_partial(save), 'a', encoding='ascii') as f: f.writelines(_json(i) + '\n' for i in items)
 
-# %% ../nbs/23_evaluate.ipynb #4724c995
+# %% ../nbs/23_evaluate.ipynb #0b4769fe
 def _same_problems(a, b):
     "Refuse to compare answers to different problems."
     asked = [{i['id']: (i['question'], i['answer']) for i in r.items} for r in (a, b)]
@@ -260,7 +263,7 @@ def _setting_notes(a, b):
     return tuple(f'{k}: {show(k, b.meta[k])}' for k in ('prompts', 'max_new_tokens', 'temperature', 'judge', 'version')
                  if k in a.meta and k in b.meta and a.meta[k] != b.meta[k])
 
-# %% ../nbs/23_evaluate.ipynb #7a5e7a2d
+# %% ../nbs/23_evaluate.ipynb #106c64c5
 @dataclass(frozen=True, repr=False)
 class Comparison:
     "What changed from result A to result B on the same problems."
@@ -282,7 +285,7 @@ class Comparison:
     @property
     def p(self) -> float: return mcnemar(self.b, self.c)                            # Exact, two-sided
 
-# %% ../nbs/23_evaluate.ipynb #de7c30c4
+# %% ../nbs/23_evaluate.ipynb #7ee8b589
 @patch(as_prop=True)
 def sentence(self: Comparison) -> str:
     "The comparison in words."
@@ -291,9 +294,9 @@ def sentence(self: Comparison) -> str:
     points = f'{100*sign*self.diff:.1f} points, 95% interval {lo:.1f} to {hi:.1f}'
     verdict = f'{B} and {A} are not distinguishable: a difference of {points}' if self.p >= 0.05 else f'{B} is {"worse" if sign < 0 else "better"} than {A} by {points}'
     notes = f'. Not the same settings: {"; ".join(self.notes)}' if self.notes else ''
-    return f'{verdict}; {self.b} items flipped right, {self.c} wrong (McNemar p = {self.p:.2g}, n = {self.n}){notes}'
+    return f'{verdict}; {self.b} items flipped right, {self.c} wrong (McNemar p = {_p(self.p)}, n = {self.n}){notes}'
 
-# %% ../nbs/23_evaluate.ipynb #a2ff1bc3
+# %% ../nbs/23_evaluate.ipynb #a254e8cb
 def compare(
     a: EvalResult,                # The one to compare with
     b: EvalResult,                # The new one
@@ -306,7 +309,7 @@ def compare(
     if names is None: names = tuple(str(r.meta.get('name', d)) for r, d in ((a, 'A'), (b, 'B')))
     return Comparison(b.n, tuple(k for k, ok in flips if ok), tuple(k for k, ok in flips if not ok), names, _setting_notes(a, b))
 
-# %% ../nbs/23_evaluate.ipynb #793c4a2d
+# %% ../nbs/23_evaluate.ipynb #844df148
 def _split(result, levels, name):
     "Level -> result; without levels everything under 'accuracy'."
     if not levels: return {'accuracy': result}
@@ -317,7 +320,7 @@ def _split(result, levels, name):
 
 def _accuracy(r): lo, hi = r.interval; return f'{_pct(r.accuracy)} ({100*lo:.1f} to {100*hi:.1f})'
 
-# %% ../nbs/23_evaluate.ipynb #b58e6511
+# %% ../nbs/23_evaluate.ipynb #10ac84c5
 def results_table(
     results: dict,                          # Name -> `EvalResult`, all on the same problems
     levels: tuple = ('easy', 'hard'),       # One accuracy each; empty for a single accuracy
@@ -328,7 +331,7 @@ def results_table(
     if baseline is not None and baseline not in results: raise UserError(f'there is no result `{baseline}`', allowed=', '.join(results), fix=did_you_mean(baseline, results))
     for r in results.values(): _same_problems(next(iter(results.values())), r)
     parts = {name: _split(r, levels, name) for name, r in results.items()}
-    p = lambda name, l: '' if name == baseline else f'{compare(parts[baseline][l], parts[name][l]).p:.2g}'
+    p = lambda name, l: '' if name == baseline else _p(compare(parts[baseline][l], parts[name][l]).p)
     some = next(iter(parts.values()))
     columns = ['model', *(f'{l} (n = {r.n})' for l, r in some.items()), 'truncated']
     if baseline is not None: columns += [f'p against {baseline}' + (f', {l.removesuffix(" accuracy")}' if levels else '') for l in some]

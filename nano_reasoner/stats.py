@@ -8,14 +8,14 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/stats.html.md"""
 __all__ = ['wilson', 'half_width', 'mcnemar', 'bootstrap_distribution', 'paired_interval', 'smallest_difference',
            'sample_size_advice', 'pass_at_k', 'maj_at_k']
 
-# %% ../nbs/19_stats.ipynb #6c00d7f4
+# %% ../nbs/19_stats.ipynb #5450b3c2
 import math
 from collections import Counter
 from statistics import NormalDist
 import numpy as np
 from .config import UserError
 
-# %% ../nbs/19_stats.ipynb #49caa769
+# %% ../nbs/19_stats.ipynb #020f0ef1
 def wilson(
     correct: int,                # Problems solved
     n: int,                      # Problems asked
@@ -28,7 +28,7 @@ def wilson(
     centre, half = (p + z2/2)/(1 + z2), z*math.sqrt(p*(1 - p)/n + z2/(4*n))/(1 + z2)
     return (0. if correct == 0 else centre - half), (1. if correct == n else centre + half)
 
-# %% ../nbs/19_stats.ipynb #39afa3b3
+# %% ../nbs/19_stats.ipynb #605a17b9
 def half_width(
     n: int,            # Problems asked
     accuracy: float = 0.5  # Where; one half is the widest
@@ -37,7 +37,7 @@ def half_width(
     lo, hi = wilson(round(accuracy*n), n)
     return (hi - lo)/2
 
-# %% ../nbs/19_stats.ipynb #36b9af52
+# %% ../nbs/19_stats.ipynb #b125a834
 def mcnemar(
     b: int,     # Problems that flipped to right
     c: int      # Problems that flipped to wrong
@@ -49,7 +49,7 @@ def mcnemar(
         term = term*(m - i)//(i + 1)
     return min(1., 2*total/2**m)
 
-# %% ../nbs/19_stats.ipynb #a04a2bc4
+# %% ../nbs/19_stats.ipynb #18b3cfa4
 def bootstrap_distribution(
     b: int,         # Problems that flipped to right
     c: int,         # Problems that flipped to wrong
@@ -60,7 +60,7 @@ def bootstrap_distribution(
     step, m = [c/n, 1 - (b + c)/n, b/n], 2*n + 1
     return np.fft.irfft(np.fft.rfft(step, m)**n, m)
 
-# %% ../nbs/19_stats.ipynb #05ca6246
+# %% ../nbs/19_stats.ipynb #2b40871e
 def paired_interval(
     b: int,                    # Problems that flipped to right
     c: int,                    # Problems that flipped to wrong
@@ -72,17 +72,18 @@ def paired_interval(
     lo, hi = (int(np.argmax(np.cumsum(p) > 0.025)) for p in (P, P[::-1]))
     return (lo - n)/n, (n - hi)/n
 
-# %% ../nbs/19_stats.ipynb #01c6cea5
+# %% ../nbs/19_stats.ipynb #2830c374
 def smallest_difference(
     n: int,              # Problems both models answer
     flips: float = 0.2,  # Share of problems on which they disagree
     power: float = 0.8   # Chance to find the difference
 ) -> float:              # A difference of accuracies, a fraction
     "The smallest difference that a paired comparison on `n` problems is likely to find."
+    if n < 1: raise UserError(f'{n} problems show nothing', allowed='at least 1')
     z = NormalDist().inv_cdf
     return (z(0.975) + z(power))*math.sqrt(flips/n)
 
-# %% ../nbs/19_stats.ipynb #00171327
+# %% ../nbs/19_stats.ipynb #90579c8d
 def sample_size_advice(
     n: int       # Problems in the evaluation set
 ) -> str:        # Two or three sentences
@@ -93,7 +94,7 @@ def sample_size_advice(
     need = math.ceil(0.2*(smallest_difference(1, 1)/0.03)**2)
     return text if n >= need else f'{text} To see a difference of 3 points at 20%, use {need} problems.'
 
-# %% ../nbs/19_stats.ipynb #445779b8
+# %% ../nbs/19_stats.ipynb #c91b71ce
 def pass_at_k(
     n: int,      # Completions of the problem
     c: int,      # How many are right
@@ -104,13 +105,13 @@ def pass_at_k(
     every = math.comb(n, k)
     return (every - math.comb(n - c, k))/every
 
-# %% ../nbs/19_stats.ipynb #cb70073f
+# %% ../nbs/19_stats.ipynb #b402de61
 def maj_at_k(
     values: list,          # The answers of one problem's completions; None has no vote
     correct: list,         # Whether each is right
     k: int | None = None   # How many completions vote: the first k, by default all
 ) -> float:                # 1 the vote is right, 0 it is wrong, 1/t after a tie of t
-    "The answer most completions give: is it right?"
+    "Whether the answer most completions give is right."
     if len(values) != len(correct): raise UserError(f'{len(values)} answers but {len(correct)} verdicts')
     right = object()
     votes = Counter(right if ok else v for v, ok in list(zip(values, correct))[:k] if ok or v is not None)
