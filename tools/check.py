@@ -31,14 +31,13 @@ def dotted(path):
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
-def numbers():
-    "`{module: number of its notebook}`, from the notebooks' file names and their `#| default_exp`"
+def rooms():
+    "`{module: file name of its notebook}`, by the notebooks' `#| default_exp`; the names sort as the rooms do"
     res = {}
     for p in notebooks():
-        num = re.match(r'(\d+)_', p.name)
         for c in json.loads(p.read_text(encoding='utf-8'))['cells']:
             exp = re.search(r'^#\|\s*default_exp\s+(\S+)', ''.join(c['source']), re.M) if c['cell_type'] == 'code' else None
-            if exp: res[f'{LIB}.{exp[1]}'] = int(num[1]) if num else None
+            if exp: res[f'{LIB}.{exp[1]}'] = p.name
     return res
 
 
@@ -146,18 +145,18 @@ def imported(tree, mod, package):
 
 def direction():
     "A room imports lower-numbered rooms only; matplotlib and ipywidgets from 30 on, wandb in `tracking`"
-    num, bad = numbers(), []
-    bad += [f'{m}: its notebook has no number' for m, n in num.items() if n is None]
-    public = set(lazy()[0])
+    room, public = rooms(), set(lazy()[0])
+    bad = [f'{n}: exports {m} but has no number' for m, n in room.items() if not re.match(r'\d\d_', n)]
+    if bad: return bad
     for p in modules():
         mod = dotted(p)
-        if num.get(mod) is None: continue
+        if mod not in room: continue
         for name, line in imported(ast.parse(p.read_text(encoding='utf-8')), mod, p.name == '__init__.py'):
-            where = f'{rel(p)}:{line}'
-            if name in num and num[name] is not None and num[name] > num[mod]: bad.append(f'{where}: room {num[mod]:02} imports {name}, room {num[name]:02}')
-            if name.removeprefix(LIB + '.') in public: bad.append(f'{where}: import {name} from its own module, not from the package')
+            def add(what): bad.append(f'{rel(p)}:{line}: {what}')
             top = name.split('.')[0]
-            if top in ONLY and not ONLY[top](mod, num[mod]): bad.append(f'{where}: room {num[mod]:02} must not import {top}')
+            if room.get(name, '') > room[mod]: add(f'{room[mod]} imports from {room[name]}')
+            if name.removeprefix(f'{LIB}.') in public: add(f'import {name} from its own module, not from the package')
+            if top in ONLY and not ONLY[top](mod, int(room[mod][:2])): add(f'{room[mod]} must not import {top}')
     return bad
 
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-python -m build -q --outdir "$tmp/dist" .     # the wheel is built from the sdist: both are complete or this fails
+python -m build --outdir "$tmp/dist" . > "$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }     # the wheel is built from the sdist: both are complete or this fails
 wheel=$(echo "$tmp"/dist/*.whl)
 python - "$wheel" "$tmp"/dist/*.tar.gz <<'PY'
 import sys, tarfile, zipfile
@@ -30,7 +30,12 @@ else
   python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$("$py" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth"
 fi
 mkdir "$tmp/work" && cd "$tmp/work"
-"$py" -m pip check
+"$py" - <<'PY'
+from importlib.metadata import requires, version
+from packaging.requirements import Requirement
+for r in map(Requirement, requires('nano-reasoner')):
+    if not r.marker or r.marker.evaluate({'extra': ''}): assert r.specifier.contains(version(r.name), prereleases=True), f'{r}, but {version(r.name)} is installed'
+PY
 "$py" -c 'import nano_reasoner, sys; f = nano_reasoner.__file__; assert f.startswith(sys.prefix), f'
 time "$tmp/venv/bin/nano-reasoner" demo --quick
 echo "the wheel works outside the clone: $(basename "$wheel")"
