@@ -10,7 +10,7 @@ __all__ = ['MANIFEST', 'STATE', 'TENSORS', 'STEP', 'FREE', 'OTHER_PHASE', 'fsync
            'resolve_checkpoint', 'optimizer_state', 'load_optimizer_state', 'rng_state', 'load_rng_state', 'run_folder',
            'changed_settings', 'mark_finished', 'is_finished', 'check_writable', 'prepare_run']
 
-# %% ../nbs/21_checkpoints.ipynb #fd498295
+# %% ../nbs/21_checkpoints.ipynb #b8511186
 import fnmatch, hashlib, json, os, re, shutil, tempfile, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Callable
 
 from .config import UserError, config_diff, did_you_mean, load_config, name_ok
 
-# %% ../nbs/21_checkpoints.ipynb #09b886fd
+# %% ../nbs/21_checkpoints.ipynb #dda49ebc
 def fsync(
     path: Path   # A file, or a folder whose entries shall be safe
 ):
@@ -43,7 +43,7 @@ def write_atomic(
     finally: tmp.unlink(missing_ok=True)
     fsync(path.parent)
 
-# %% ../nbs/21_checkpoints.ipynb #53edf7c3
+# %% ../nbs/21_checkpoints.ipynb #95f59279
 MANIFEST, STATE, TENSORS = 'manifest.json', 'trainer_state.json', 'trainer_state.safetensors'
 STEP = re.compile(r'step_(\d{6,})')
 
@@ -71,7 +71,7 @@ def write_manifest(
     for p in [*paths, folder/MANIFEST, *(d for d in folder.rglob('*') if d.is_dir()), folder]: fsync(p)
     return manifest
 
-# %% ../nbs/21_checkpoints.ipynb #8edd05cd
+# %% ../nbs/21_checkpoints.ipynb #90ab0133
 def read_manifest(
     folder: Path   # A checkpoint
 ) -> dict:         # What `write_manifest` wrote
@@ -86,7 +86,7 @@ def read_manifest(
     if bad: raise ValueError(f'{MANIFEST} names a file outside the folder: {bad[0]!r}')
     return manifest
 
-# %% ../nbs/21_checkpoints.ipynb #5fb3a0a1
+# %% ../nbs/21_checkpoints.ipynb #561c06f5
 def verify(
     folder: Path      # A checkpoint
 ) -> list[str]:       # One line for each damaged file; empty if all is well
@@ -102,7 +102,7 @@ def verify(
         elif _hash(p) != want['sha256']: problems.append(f'{name} was altered: its hash differs')
     return problems
 
-# %% ../nbs/21_checkpoints.ipynb #5d426165
+# %% ../nbs/21_checkpoints.ipynb #ae0882bb
 def steps(
     run: Path                       # A run folder
 ) -> list[tuple[int, Path]]:        # (step, folder), newest first
@@ -121,7 +121,7 @@ def _tidy(run):
         name = tmp.name.removeprefix('.tmp-')
         if tmp.is_dir() and (STEP.fullmatch(name) or name == 'best'): shutil.rmtree(tmp)
 
-# %% ../nbs/21_checkpoints.ipynb #9cea3adb
+# %% ../nbs/21_checkpoints.ipynb #cd701540
 def _commit(tmp, final):
     "Put the complete folder `tmp` in the place of `final`."
     old = final.with_name(f'.old-{final.name}')
@@ -154,7 +154,7 @@ def _explained(name, run):
         if isinstance(e, UserError) or not (isinstance(e, OSError) or 'os error' in str(e)): raise   # safetensors: "... (os error 28)"
         raise UserError(f'{name} was not saved: {e}', where=str(run), fix='make room or give write access; the checkpoints there are untouched') from e
 
-# %% ../nbs/21_checkpoints.ipynb #90dd5d94
+# %% ../nbs/21_checkpoints.ipynb #224ce71c
 def _retain(run, new, keep):
     "Delete the checkpoints older than the newest `keep` good ones."
     good = 0
@@ -188,7 +188,7 @@ def save_checkpoint(
     _retain(run, run/step_name(step), keep)
     return run/step_name(step)
 
-# %% ../nbs/21_checkpoints.ipynb #90b7a29b
+# %% ../nbs/21_checkpoints.ipynb #d5222041
 def _save_tensors(tensors, path):
     from safetensors.torch import save_file
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
@@ -204,7 +204,7 @@ def load_state(
     from safetensors.torch import load_file
     return state, load_file(folder/TENSORS)
 
-# %% ../nbs/21_checkpoints.ipynb #c76d2fb8
+# %% ../nbs/21_checkpoints.ipynb #5115d926
 def mark_best(
     run: Path,             # The run folder
     step_folder: Path,     # The checkpoint to copy
@@ -219,7 +219,7 @@ def mark_best(
         if copied['files'] != manifest['files']: raise OSError(f'the copy of {step_folder.name} differs from its manifest')
     return run/'best'
 
-# %% ../nbs/21_checkpoints.ipynb #83a22f96
+# %% ../nbs/21_checkpoints.ipynb #19dfb33c
 def find_latest_checkpoint(
     run: Path                          # A run folder; it need not exist
 ) -> tuple[Path | None, int]:          # (folder, step), or (None, 0) if there is none
@@ -231,7 +231,7 @@ def find_latest_checkpoint(
         warnings.warn(f"{folder.name} is passed over: {'; '.join(problems)}", stacklevel=2)
     return None, 0
 
-# %% ../nbs/21_checkpoints.ipynb #f1473bcd
+# %% ../nbs/21_checkpoints.ipynb #bb072bfd
 def _checked(path):
     if problems := verify(path):
         raise UserError(f'checkpoint `{path}` is damaged', where='; '.join(problems), fix='use another step of the run; the run folder itself stands for its newest good one')
@@ -258,7 +258,7 @@ def resolve_checkpoint(
     if (path/'best').is_dir(): return _checked(path/'best')
     raise UserError(f'no checkpoint in `{arg}`', allowed='a run folder, a step folder or best', fix=_why_none(path))
 
-# %% ../nbs/21_checkpoints.ipynb #93a5e27d
+# %% ../nbs/21_checkpoints.ipynb #bc7befdd
 def optimizer_state(
     opt                       # A torch optimiser
 ) -> tuple[dict, dict]:       # (JSON-able state, {'optimizer.<parameter>.<name>': tensor})
@@ -278,12 +278,11 @@ def load_optimizer_state(
     full = {int(i): dict(s) for i, s in state['state'].items()}
     for name, v in tensors.items():
         if (m := re.fullmatch(r'optimizer\.(\d+)\.(.+)', name)): full[int(m[1])][m[2]] = v
-    groups = [{k: tuple(v) if isinstance(cur.get(k), tuple) else v for k, v in g.items()} for cur, g in zip(opt.param_groups, state['groups'])]
     if [len(g['params']) for g in state['groups']] != [len(g['params']) for g in opt.param_groups]:
         raise UserError('the optimiser state belongs to a model with other parameters', fix='use the checkpoint of this model, or start again with --fresh')
-    opt.load_state_dict({'state': full, 'param_groups': groups})
+    opt.load_state_dict({'state': full, 'param_groups': state['groups']})
 
-# %% ../nbs/21_checkpoints.ipynb #8e15a222
+# %% ../nbs/21_checkpoints.ipynb #a1904000
 def rng_state(
     generators: dict = {}     # Name -> torch.Generator that the trainer owns
 ) -> tuple[dict, dict]:       # (JSON-able state, tensors)
@@ -310,7 +309,7 @@ def load_rng_state(
         if f'rng.cuda.{i}' in tensors: torch.cuda.set_rng_state(tensors[f'rng.cuda.{i}'], i)
     for k, g in generators.items(): g.set_state(tensors[f'rng.own.{k}'])
 
-# %% ../nbs/21_checkpoints.ipynb #50ba75b5
+# %% ../nbs/21_checkpoints.ipynb #8ad65d8e
 def run_folder(
     output_dir: str | Path,          # Where runs are kept: `paths.output_dir`
     slug: str,                       # 'sft' or the algorithm: 'dr_grpo'
@@ -322,7 +321,7 @@ def run_folder(
         raise UserError(f'run name {run_name!r} cannot be used', where='paths.run_name', allowed='letters, digits, dot, underscore and hyphen; 64 characters with the algorithm')
     return Path(output_dir).expanduser()/name
 
-# %% ../nbs/21_checkpoints.ipynb #92bcd388
+# %% ../nbs/21_checkpoints.ipynb #b722422e
 FREE = ('logging.*', 'eval.*', 'paths.*', 'training.save_steps', 'training.eval_steps', 'training.minutes', 'training.micro_tokens',
         'sft.save_steps', 'sft.eval_steps', 'sft.minutes', 'model.gradient_checkpointing')
 OTHER_PHASE = {'sft': ('training.*', 'algorithm*', 'rewards*'), 'rl': ('sft.*',)}    # settings the phase does not read
@@ -335,7 +334,7 @@ def changed_settings(
     free = FREE + OTHER_PHASE[phase]
     return [d for d in config_diff(old, new) if not any(fnmatch.fnmatchcase(d[0], pattern) for pattern in free)]
 
-# %% ../nbs/21_checkpoints.ipynb #03c53ab3
+# %% ../nbs/21_checkpoints.ipynb #82a8f3e3
 def mark_finished(
     run: Path,      # The run folder
     **info          # What to remember, e.g. `step=200`
@@ -357,7 +356,7 @@ def check_writable(
     except OSError as e:
         raise UserError(f'cannot write to `{folder}`: {e.strerror}', where='paths.output_dir', fix='choose a folder you may write to: paths.output_dir=...') from e
 
-# %% ../nbs/21_checkpoints.ipynb #7b7d6edb
+# %% ../nbs/21_checkpoints.ipynb #3ce3aa7e
 def _series(folder, cfg):
     "The runs of the same name, oldest first: `dr_grpo`, `dr_grpo-2`, ..."
     pattern = re.compile(re.escape(folder.name) + r'(?:-(\d+))?')
@@ -377,7 +376,7 @@ def _refuse_changes(folder, diff):
     lines = '\n'.join(f'    {k}: {old!r} -> {new!r}' for k, old, new in diff)
     raise UserError(f'the settings of the run in `{folder}` have changed\n{lines}', fix='go on with the old settings, give the run a name (paths.run_name=...), or begin a new one with --fresh')
 
-# %% ../nbs/21_checkpoints.ipynb #0fce0dcd
+# %% ../nbs/21_checkpoints.ipynb #b28e8c3e
 def prepare_run(
     folder: Path,          # From `run_folder`
     cfg,                   # The Config of this start
