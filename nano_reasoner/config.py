@@ -24,7 +24,7 @@ import yaml
 from fastcore.basics import patch
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-# %% ../nbs/00_config.ipynb #fb4551da
+# %% ../nbs/00_config.ipynb #adf2f74d
 class UserError(ValueError):
     "Something the user can mend: what is wrong, where, what is allowed, how to mend it."
     def __init__(self,
@@ -37,7 +37,6 @@ class UserError(ValueError):
         lines = [what] + [f'  {k}: {v}' for k, v in (('where', where), ('allowed', allowed), ('fix', fix)) if v]
         super().__init__('\n'.join(lines))
 
-# %% ../nbs/00_config.ipynb #f31834de
 def did_you_mean(
     name: str,      # What was given
     known           # The names that exist
@@ -46,7 +45,13 @@ def did_you_mean(
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
     return f'did you mean `{close[0]}`?' if close else ''
 
-# %% ../nbs/00_config.ipynb #f8ec925e
+def _show(v) -> str:
+    "A key or a value for a message: short, printable."
+    if isinstance(v, str) and v.isprintable() and len(v) <= 60: return v
+    try: return reprlib.repr(v)
+    except ValueError: return 'a very long number'
+
+# %% ../nbs/00_config.ipynb #cde64ead
 _numeral = re.compile(r'[+-]?(?:(0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?')
 
 def _number(v):
@@ -62,7 +67,6 @@ def _number(v):
     if not math.isfinite(v): raise ValueError('the number is not finite')
     return v
 
-# %% ../nbs/00_config.ipynb #4d4497df
 def _text(v):
     "`v` as a text that is printable and not blank."
     if isinstance(v, os.PathLike): v = os.fspath(v)
@@ -78,7 +82,7 @@ def _flag(v):
     if not isinstance(v, bool): raise ValueError('this is neither true nor false')
     return v
 
-# %% ../nbs/00_config.ipynb #ebc59619
+# %% ../nbs/00_config.ipynb #d2c9e03f
 _max_depth = 20   # levels of nesting, of a file, a dictionary or a dotted key
 
 def _plain(v, depth=0):
@@ -87,14 +91,20 @@ def _plain(v, depth=0):
     if isinstance(v, Mapping): return {_text(k): _plain(o, depth+1) for k, o in v.items()}
     if isinstance(v, (list, tuple)): return [_plain(o, depth+1) for o in v]
     if v is None or isinstance(v, bool): return v
-    if isinstance(v, str): return _text(v) if v else v
+    if isinstance(v, str) and v.isprintable(): return v
+    if not isinstance(v, Real): raise ValueError('this is not plain data')
     return _number(v)
 
-# %% ../nbs/00_config.ipynb #887c191b
+def _is_plain(v) -> bool:
+    "Can `v` stand in a free mapping?"
+    try: _plain(v)
+    except ValueError: return False
+    return True
+
 def _num(kind, **bounds): return Annotated[kind, Field(**bounds), BeforeValidator(_number)]
 
-Count    = _num(int, ge=1, le=10**9)
-Whole    = _num(int, ge=0, le=10**9)
+Count    = _num(int, ge=1)
+Whole    = _num(int, ge=0)
 Positive = _num(float, gt=0, allow_inf_nan=False)
 NonNeg   = _num(float, ge=0, allow_inf_nan=False)
 Rate     = _num(float, gt=0, le=1, allow_inf_nan=False)
@@ -104,7 +114,7 @@ Flag     = Annotated[bool, BeforeValidator(_flag)]
 Free     = Annotated[dict[str, Any], BeforeValidator(_plain)]
 Schedule = Literal['constant', 'linear', 'cosine']
 
-# %% ../nbs/00_config.ipynb #b615f325
+# %% ../nbs/00_config.ipynb #6d5f988f
 def name_ok(
     name: str    # A run name
 ) -> bool:       # Whether it can safely be part of a folder's name
@@ -125,7 +135,7 @@ def _algo(v):
     if not algo_key(v): raise ValueError('this is not a name')
     return v.strip().upper()
 
-# %% ../nbs/00_config.ipynb #aa26316a
+# %% ../nbs/00_config.ipynb #a4999506
 class _Section(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True)
 
@@ -133,7 +143,6 @@ def _opt(default, description, unit='', allowed=''):
     "A setting; `allowed` replaces the text made from the type."
     return Field(default, description=description, json_schema_extra={'unit': unit, 'allowed': allowed})
 
-# %% ../nbs/00_config.ipynb #330847ad
 class LoRAConfig(_Section):
     "Low-rank adapters."
     r: Literal['auto'] | Whole = _opt('auto', 'Rank of the adapters; 0 trains all weights; auto is 0 under 50M parameters, else 16')
@@ -151,7 +160,7 @@ class ModelConfig(_Section):
     attn_implementation: Text = _opt('auto', 'The attention kernel, by the name transformers gives it')
     dtype: Literal['auto', 'float32', 'bfloat16', 'float16'] = _opt('auto', 'Number format of the weights; auto asks the device')
 
-# %% ../nbs/00_config.ipynb #b8663bf5
+# %% ../nbs/00_config.ipynb #880fa386
 class DataConfig(_Section):
     "The problems."
     dataset_name: Text = _opt('openai/gsm8k', 'A hub name, a .jsonl or .parquet file, or arithmetic (generated)')
@@ -163,7 +172,7 @@ class DataConfig(_Section):
     on_bad_row: Literal['skip', 'raise'] = _opt('skip', 'A row that cannot be read: count and skip it, or stop')
     task: Free = _opt({}, 'Settings of the generated task')
 
-# %% ../nbs/00_config.ipynb #3af6b6b1
+# %% ../nbs/00_config.ipynb #30a43b2d
 class TrainingConfig(_Section):
     "Reinforcement learning."
     algo: Annotated[Text, AfterValidator(_algo)] = _opt('DR.GRPO', 'The algorithm; case and punctuation do not matter', allowed='the name of an algorithm')
@@ -189,7 +198,7 @@ class TrainingConfig(_Section):
     eval_steps: Count = _opt(50, 'An evaluation every so many steps', 'optimiser steps')
     init_from: Text | None = _opt(None, 'Checkpoint to start from; null takes the one of the SFT phase if there is one')
 
-# %% ../nbs/00_config.ipynb #3040f91b
+# %% ../nbs/00_config.ipynb #f4f7095a
 class SFTConfig(_Section):
     "Supervised fine-tuning, before RL."
     epochs: Count = _opt(1, 'Passes over the worked solutions')
@@ -204,7 +213,7 @@ class SFTConfig(_Section):
     save_steps: Count = _opt(100, 'A checkpoint every so many steps', 'optimiser steps')
     eval_steps: Count = _opt(50, 'An evaluation every so many steps', 'optimiser steps')
 
-# %% ../nbs/00_config.ipynb #b1f41b5c
+# %% ../nbs/00_config.ipynb #70a8e4d8
 class EvalConfig(_Section):
     "Evaluation."
     split: Text = _opt('test', 'The split for the final evaluation')
@@ -226,12 +235,12 @@ class LoggingConfig(_Section):
     project: Text = _opt('NanoReasoner', 'The project there')
     rollouts: Flag = _opt(True, 'Keep every completion with its reward and advantage')
 
-# %% ../nbs/00_config.ipynb #c0860bc6
+# %% ../nbs/00_config.ipynb #212910a2
 class Config(_Section):
     "Everything a run can be told."
-    seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_number)] = _opt(42, 'Seed of every random choice')
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_number)] = _opt(42, 'Seed of every random choice')
     model: ModelConfig = ModelConfig()
-    data: DataConfig = DataConfig()
+    data: DataConfig = Field(default_factory=DataConfig)   # not shared: `task` is a dictionary
     training: TrainingConfig = TrainingConfig()
     sft: SFTConfig = SFTConfig()
     algorithm: Free = _opt({}, "Changes to the algorithm's preset, such as {surrogate: {eps_high: 0.28}}")
@@ -244,20 +253,20 @@ class Config(_Section):
         "The configuration as plain data."
         return self.model_dump()
 
-# %% ../nbs/00_config.ipynb #f8296429
+# %% ../nbs/00_config.ipynb #28f37efc
 def _allowed(s: dict) -> str:
     "A JSON schema in words."
     if 'anyOf' in s: return ' or '.join(_allowed(o) for o in s['anyOf'])
     if 'enum' in s: return ', '.join(map(str, s['enum']))
     if 'const' in s: return str(s['const'])
     t = s.get('type')
-    if t == 'array': return f"a list ({_allowed(s['items'])})"
-    if t == 'object' and isinstance(s.get('additionalProperties'), dict): return f"a mapping to {_allowed(s['additionalProperties'])}"
+    if t == 'array': return f"a list of {_allowed(s['items'])}"
+    if t == 'object' and isinstance(s.get('additionalProperties'), dict): return f"a mapping of names to {_allowed(s['additionalProperties'])}"
     words = dict(integer='a whole number', number='a number', boolean='true or false', null='null', string='text', object='a mapping')[t]
-    bounds = [f'{w} {s[k]:g}' for k, w in (('minimum', 'from'), ('exclusiveMinimum', 'above'), ('maximum', 'to'), ('exclusiveMaximum', 'below')) if k in s and s[k] < 10**9]
+    bounds = [f'{w} {s[k]}' for k, w in (('minimum', 'from'), ('exclusiveMinimum', 'above'), ('maximum', 'to'), ('exclusiveMaximum', 'below')) if k in s]
     return ' '.join([words, *bounds])
 
-# %% ../nbs/00_config.ipynb #6ac8d942
+# %% ../nbs/00_config.ipynb #79c44441
 @dataclass(frozen=True)
 class Setting:
     "What the schema says about one setting."
@@ -267,17 +276,25 @@ class Setting:
     description: str    # What it means
     unit: str           # Unit, or an empty string
 
-# %% ../nbs/00_config.ipynb #8602b64f
-def _sections(cls=Config, prefix=''):
-    "Every section's dotted path with its class; the whole configuration has the path ''."
+    @property
+    def meaning(self) -> str:
+        "The description, with the unit unless it is plain from it."
+        return self.description + (f' ({self.unit})' if self.unit and self.unit.split()[-1] not in self.description.lower() else '')
+
+def _walk(cls, prefix):
     yield prefix, cls
     for name, f in cls.model_fields.items():
-        if inspect.isclass(f.annotation) and issubclass(f.annotation, BaseModel): yield from _sections(f.annotation, f'{prefix}.{name}'.strip('.'))
+        if inspect.isclass(f.annotation) and issubclass(f.annotation, BaseModel): yield from _walk(f.annotation, f'{prefix}.{name}'.strip('.'))
+
+@cache
+def _sections() -> Mapping[str, type]:
+    "Every section's class by its dotted path; the whole configuration has the path ''."
+    return MappingProxyType(dict(_walk(Config, '')))
 
 @cache
 def settings() -> Mapping[str, Setting]:   # Dotted key -> `Setting`, in the order of the schema
     "Every setting there is."
-    secs, res = dict(_sections()), {}
+    secs, res = _sections(), {}
     for path, cls in secs.items():
         props = cls.model_json_schema()['properties']
         for name, f in cls.model_fields.items():
@@ -285,7 +302,25 @@ def settings() -> Mapping[str, Setting]:   # Dotted key -> `Setting`, in the ord
             if key not in secs: res[key] = Setting(key, f.default, s.get('allowed') or _allowed(s), f.description, s.get('unit', ''))
     return MappingProxyType(res)
 
-# %% ../nbs/00_config.ipynb #09308881
+# %% ../nbs/00_config.ipynb #b41faa50
+@patch(as_prop=True)
+def accumulation(self: TrainingConfig) -> int:   # k: a rollout has k * batch_size prompts
+    "How many times `batch_size` prompts make a rollout."
+    return math.ceil(32*self.mini_batches/(self.batch_size*self.group_size)) if self.accumulate == 'auto' else self.accumulate
+
+@patch
+def sizes(self: TrainingConfig,
+    problems: int     # Problems in the training set, after `max_samples`
+) -> dict:            # Name -> count
+    "What the sizes mean for a run: prompts, completions and steps."
+    prompts = self.batch_size * self.accumulation
+    rollouts, each = math.ceil(problems*self.epochs/prompts), self.ppo_epochs*self.mini_batches
+    steps = min(rollouts*each, self.steps or math.inf)
+    return {'prompts in a rollout': prompts, 'completions in a rollout': prompts*self.group_size,
+            'completions in an optimiser step': prompts*self.group_size/self.mini_batches,
+            'optimiser steps on a rollout': each, 'rollouts': math.ceil(steps/each), 'optimiser steps': steps}
+
+# %% ../nbs/00_config.ipynb #e4666d63
 class _Loader(yaml.SafeLoader):
     "PyYAML's safe loader with YAML 1.2's scalars, and without aliases, tags and deep nesting."
     yaml_implicit_resolvers = {}
@@ -294,7 +329,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent, index):
         ev, bad = self.peek_event(), None
         self.depth, self.nodes = self.depth + 1, self.nodes + 1
-        if isinstance(ev, yaml.AliasEvent) or getattr(ev, 'anchor', None): bad = 'anchors and aliases (& and *) are not allowed'
+        if getattr(ev, 'anchor', None): bad = 'anchors and aliases (& and *) are not allowed'
         elif getattr(ev, 'tag', None): bad = 'tags (!) are not allowed'
         elif self.depth > _max_depth: bad = f'more than {_max_depth} levels of nesting'
         elif self.nodes > 20_000: bad = 'more than 20,000 entries'
@@ -308,7 +343,7 @@ for _tag, _rx, _first in [('null', re.compile(r'(?:~|null|Null|NULL|)$'), ['~', 
                           ('int', re.compile(r'-?(?:0|[1-9][0-9]{0,17})$'), list('-0123456789')), ('float', _float, list('-+.0123456789'))]:
     _Loader.add_implicit_resolver(f'tag:yaml.org,2002:{_tag}', _rx, _first)
 
-# %% ../nbs/00_config.ipynb #8ea25fc3
+# %% ../nbs/00_config.ipynb #a149590f
 def _data(loader, node, path, lines):
     "Plain data of a YAML node; the line of each key goes into `lines`."
     if isinstance(node, yaml.SequenceNode): return [_data(loader, o, path, {}) for o in node.value]
@@ -316,19 +351,12 @@ def _data(loader, node, path, lines):
     res = {}
     for k, v in node.value:
         key = loader.construct_object(k) if isinstance(k, yaml.ScalarNode) else None
-        bad = f'the key `{_show(k.value)}` is not a text' if not isinstance(key, str) else f'the key `{_show(key)}` appears twice' if key in res else ''
+        bad = f"the key `{_show(key) if isinstance(k, yaml.ScalarNode) else '[...]'}` is not a text" if not isinstance(key, str) else f'the key `{_show(key)}` appears twice' if key in res else ''
         if bad: raise yaml.MarkedYAMLError(problem=bad, problem_mark=k.start_mark)
         lines[(*path, key)] = k.start_mark.line + 1
         res[key] = _data(loader, v, (*path, key), lines)
     return res
 
-def _show(v) -> str:
-    "A key or a value for a message: short, printable."
-    if isinstance(v, str) and v.isprintable() and len(v) <= 60: return v
-    try: return reprlib.repr(v)
-    except ValueError: return 'a very long number'
-
-# %% ../nbs/00_config.ipynb #994771ff
 def parse_yaml(
     text: str,          # The text of a YAML file
     name: str           # What to call it in messages
@@ -341,13 +369,13 @@ def parse_yaml(
         return (None if node is None else _data(loader, node, (), lines)), lines
     except yaml.MarkedYAMLError as e:
         mark, tab = e.problem_mark or e.context_mark, "'\\t'" in (e.problem or '')
-        raise UserError(f'{name} cannot be read: {e.problem or e.context}', where=f'{name}, line {mark.line+1}',
+        raise UserError(f"{name} cannot be read: {', '.join(o for o in (e.context, e.problem) if o)}", where=f'{name}, line {mark.line+1}',
                         fix='indent with spaces, not with tabs' if tab else '') from None
     except yaml.reader.ReaderError as e:
         line = text.count('\n', 0, e.position) + 1
         raise UserError(f'{name} cannot be read: a control character', where=f'{name}, line {line}', fix='save it as plain text') from None
 
-# %% ../nbs/00_config.ipynb #5c1f104a
+# %% ../nbs/00_config.ipynb #616cfe6c
 def _read(path) -> tuple:
     "The plain data and line numbers of the YAML file `path`."
     name, path = _show(os.fspath(path)), Path(path)
@@ -369,27 +397,26 @@ def _read(path) -> tuple:
     if not isinstance(data, dict): raise UserError(f'{name} holds no settings', where=f'{name}, line 1', allowed='sections with settings, as in configs/base.yaml')
     return data, lines
 
-# %% ../nbs/00_config.ipynb #c8b79b7e
-def _home(key: str) -> tuple:
+# %% ../nbs/00_config.ipynb #bb930dea
+def _home(key: str, where: str = '') -> tuple:
     "The path of a top-level key: a section, or the setting of that name in a section, `training` first."
     if key in Config.model_fields: return (key,)
     homes = [k for k in settings() if k.rpartition('.')[2] == key]
     if f'training.{key}' in homes: return ('training', key)
-    if len(homes) > 1: raise UserError(f'`{_show(key)}` could mean several settings', allowed=', '.join(homes), fix='write the one that is meant')
+    if len(homes) > 1: raise UserError(f'`{_show(key)}` could mean several settings', where, allowed=', '.join(homes), fix='write the one that is meant')
     return tuple(homes[0].split('.')) if homes else (key,)
 
-# %% ../nbs/00_config.ipynb #285def0f
 def _leaves(data: Mapping, where, path=(), given=()):
     "Yield `(path, value, where)` for every setting in `data`; `where` says where a path as given was written."
     for k, v in data.items():
         keys = k.split('.') if isinstance(k, str) else ['']
-        if not all(keys): raise UserError(f'the key `{_show(k)}` is not a name', where=where(given))
-        new = (*path, *keys) if path or len(keys) > 1 else _home(k)
-        if len(new) > _max_depth: raise UserError(f'`{_show(new[0])}` is nested more than {_max_depth} levels deep', where=where(given))
+        if not all(keys): raise UserError(f'the key `{_show(k)}` is not a name', where=where((*given, k)))
+        new = (*path, *keys) if path or len(keys) > 1 else _home(k, where((*given, k)))
+        if len(new) > _max_depth: raise UserError(f'`{_show(new[0])}` is nested more than {_max_depth} levels deep', where=where((*given, k)))
         if isinstance(v, Mapping) and v: yield from _leaves(v, where, new, (*given, k))
-        elif '.'.join(new) not in dict(_sections()) or v not in (None, {}): yield new, v, where((*given, k))
+        elif '.'.join(new) not in _sections() or v not in (None, {}): yield new, v, where((*given, k))
 
-# %% ../nbs/00_config.ipynb #b9ccf028
+# %% ../nbs/00_config.ipynb #0e3d9e3e
 def _merge(old: dict, new: Iterable, once: bool) -> dict:   # {path: (value, where)}
     "Put the leaves `new` over `old`; with `once`, no setting may come twice."
     res, seen = dict(old), set()
@@ -410,7 +437,6 @@ def _nested(leaves: dict) -> dict:
         d[path[-1]] = v
     return res
 
-# %% ../nbs/00_config.ipynb #f423f3bb
 def _override(o) -> tuple:
     "The leaves of one override, `a.b=value`."
     key, eq, val = o.partition('=') if isinstance(o, str) else ('', '', '')
@@ -418,48 +444,37 @@ def _override(o) -> tuple:
     where = f'override `{_show(o)}`'
     return _leaves({key.strip(): parse_yaml(val, where)[0]}, lambda p: where)
 
-# %% ../nbs/00_config.ipynb #089ca6c4
-PRESETS = {name: {'training': {'batch_size': b, 'group_size': g}} for name, b, g in
-           [('t4', 1, 2), ('l4', 1, 4), ('a100-40', 2, 8), ('a100-80', 8, 8), ('cpu', 1, 4)]}
-
-# %% ../nbs/00_config.ipynb #653be7d4
+# %% ../nbs/00_config.ipynb #9ade6d0f
 def _hint(path: tuple) -> str:
     "What an unknown key was probably meant to be."
     sec, name = '.'.join(path[:-1]), path[-1]
     elsewhere = [k for k in settings() if k.rpartition('.')[2] == name]
-    here = did_you_mean(name, dict(_sections())[sec].model_fields)
+    here = did_you_mean(name, _sections()[sec].model_fields)
     return f"did you mean `{'` or `'.join(elsewhere)}`?" if elsewhere else here or did_you_mean(name, {k.rpartition('.')[2] for k in settings()})
 
-def _fault(err: dict, leaves: dict) -> UserError:
-    "One pydantic error as a `UserError`."
-    known, secs, loc = settings(), dict(_sections()), tuple(map(str, err['loc']))
+def _place(loc: tuple, leaves: dict) -> tuple:
+    "Which setting an error at `loc` is about: the path of its keys, and its position among the leaves."
+    names = {*settings(), *_sections()}
     heads = [loc[:i] for i in range(1, len(loc)+1)]
-    path = max((h for h in heads if '.'.join(h) in known or '.'.join(h) in secs or h in leaves), key=len, default=loc)
-    where = next((w for p, (_, w) in leaves.items() if p == path or p[:len(path)] == path or path[:len(p)] == p), '')
+    path = max((h for h in heads if h in leaves or '.'.join(h) in names), key=len, default=loc)
+    below = [p for p in leaves if p[:len(path)] == path]
+    path = next((p for p in below if not _is_plain(leaves[p][0])), path)   # inside a free mapping
+    return path, next((i for i, p in enumerate(leaves) if p[:len(path)] == path or path[:len(p)] == p), len(leaves))
+
+def _fault(err: dict, leaves: dict) -> tuple:   # Position among the leaves, key, `UserError`
+    "One pydantic error, as its user should see it."
+    secs, loc = _sections(), tuple(map(str, err['loc']))
+    path, i = _place(loc, leaves)
+    where = [*(w for _, w in leaves.values()), ''][i]
     if err['type'] == 'extra_forbidden':
-        return UserError(f"`{_show('.'.join(loc))}` is not a setting", where, ', '.join(secs['.'.join(loc[:-1])].model_fields), _hint(loc))
+        return i, loc, UserError(f"`{_show('.'.join(loc))}` is not a setting", where, ', '.join(secs['.'.join(loc[:-1])].model_fields), _hint(loc))
     key, value = '.'.join(path), leaves.get(path, (err['input'],))[0]
-    why = f": {err['ctx']['error']}" if err['type'] == 'value_error' else ''
-    base = next((s for h in reversed(heads) if (s := known.get('.'.join(h)))), None)
+    base = next((o for n in range(len(path), 0, -1) if (o := settings().get('.'.join(path[:n])))), None)
     allowed = base.allowed if base else f'the settings of this section, indented below it: {", ".join(secs[key].model_fields)}'
-    return UserError(f'{_show(key)} is {_show(value)}{why}', where, allowed, did_you_mean(value, allowed.split(', ')) if isinstance(value, str) else '')
+    why = f": {err['ctx']['error']}" if err['type'] == 'value_error' else ''
+    return i, path, UserError(f'{_show(key)} is {_show(value)}{why}', where, allowed, did_you_mean(value, re.split(', | or ', allowed)) if isinstance(value, str) else '')
 
-# %% ../nbs/00_config.ipynb #68113b5f
-def _report(faults: list):
-    "Raise `faults` as one `UserError`; no faults, no error."
-    if len(faults) == 1: raise faults[0]
-    if faults: raise UserError(f'{len(faults)} settings cannot be used\n' + '\n'.join('- ' + str(f).replace('\n', '\n  ') for f in faults))
-
-def _validate(leaves: dict) -> Config:
-    "The configuration that the leaves describe."
-    try: cfg = Config(**_nested(leaves))
-    except ValidationError as e:
-        faults = {f.what.partition(':')[0]: f for f in (_fault(err, leaves) for err in e.errors(include_url=False))}
-        _report(list(faults.values()))
-    _report([UserError(what, leaves.get(tuple(key.split('.')), ('', ''))[1], allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
-    return cfg
-
-# %% ../nbs/00_config.ipynb #0ccb65e3
+# %% ../nbs/00_config.ipynb #8d936477
 def _conflicts(cfg: Config):
     "Yield `(key, what is wrong, allowed, fix)` for settings that contradict each other."
     m, d, t = cfg.model, cfg.data, cfg.training
@@ -474,48 +489,35 @@ def _conflicts(cfg: Config):
     if d.task and d.dataset_name != 'arithmetic':
         yield 'data.task', f'data.task is given, but data.dataset_name is {d.dataset_name}, which is not generated', '{}', 'set data.dataset_name=arithmetic or leave the task out'
 
-# %% ../nbs/00_config.ipynb #9e0a64f5
-@patch(as_prop=True)
-def accumulation(self: TrainingConfig) -> int:   # k: a rollout has k * batch_size prompts
-    "How many times `batch_size` prompts make a rollout."
-    return math.ceil(32*self.mini_batches/(self.batch_size*self.group_size)) if self.accumulate == 'auto' else self.accumulate
+# %% ../nbs/00_config.ipynb #30eff859
+def _report(faults: list):
+    "Raise `faults` as one `UserError`; no faults, no error."
+    if len(faults) == 1: raise faults[0]
+    if faults: raise UserError(f'{len(faults)} settings cannot be used\n' + '\n'.join('- ' + str(f).replace('\n', '\n  ') for f in faults))
 
-@patch
-def sizes(self: TrainingConfig,
-    problems: int     # Problems in the training set, after `max_samples`
-) -> dict:            # Name -> count
-    "What the sizes mean for a run: prompts, completions and steps."
-    prompts = self.batch_size * self.accumulation
-    rollouts, each = math.ceil(problems*self.epochs/prompts), self.ppo_epochs*self.mini_batches
-    steps = min(rollouts*each, self.steps or math.inf)
-    return {'prompts in a rollout': prompts, 'completions in a rollout': prompts*self.group_size,
-            'completions in an optimiser step': prompts*self.group_size/self.mini_batches,
-            'optimiser steps on a rollout': each, 'rollouts': math.ceil(steps/each), 'optimiser steps': steps}
-
-# %% ../nbs/00_config.ipynb #84739cad
-def load_config(
-    source: str | os.PathLike | Mapping | Config | None = None,  # A YAML file, a nested or flat dictionary, a configuration, or nothing
-    overrides: Iterable[str] = (),     # `key=value` as on the command line; a later one wins
-    preset: str | None = None          # A name in `PRESETS`
-) -> Config:                           # Complete and valid; anything else is one `UserError` that names every fault
-    "Make a `Config`. Precedence: defaults < preset < source < overrides; a preset value that the source beats is warned about."
-    given, lines, name = _source(source)
-    where = lambda p: f'{name}, line {lines[p]}' if p in lines else name
-    leaves = _merge(_preset(preset), _leaves(given, where), once=True)
-    for o in [overrides] if isinstance(overrides, str) else overrides: leaves = _merge(leaves, _override(o), once=False)
-    cfg = _validate(leaves)
-    for path, (v, w) in _preset(preset).items():
-        if leaves[path][0] != v: warnings.warn(f"preset {preset}: {'.'.join(path)}={v} has no effect, {leaves[path][1] or 'the source'} says {leaves[path][0]}", stacklevel=2)
+def _validate(leaves: dict) -> Config:
+    "The configuration that the leaves describe."
+    try: cfg = Config(**_nested(leaves))
+    except ValidationError as e:
+        faults = sorted((_fault(err, leaves) for err in e.errors(include_url=False)), key=lambda o: o[0])
+        _report(list({path: f for _, path, f in faults}.values()))   # a choice of types gives several errors for one setting
+    _report([UserError(what, leaves.get(tuple(key.split('.')), ('', ''))[1], allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
     return cfg
 
-# %% ../nbs/00_config.ipynb #7542b5aa
+# %% ../nbs/00_config.ipynb #b33b6f93
 def _source(source) -> tuple:
     "The data of a source, its line numbers, and its name for messages."
     if source is None: return {}, {}, ''
     if isinstance(source, Config): return source.model_dump(exclude_unset=True), {}, ''
     if isinstance(source, Mapping): return source, {}, ''
     if isinstance(source, (str, os.PathLike)): return *_read(source), _show(os.fspath(source))
-    raise UserError(f'a {type(source).__name__} is not a configuration', allowed='a path, a dictionary, a Config or None')
+    raise UserError(f'{_show(source)} is not a configuration', allowed='a path, a dictionary, a Config or None')
+
+def _as_list(overrides) -> list:
+    "The overrides, of which there may be none or one."
+    if isinstance(overrides, str): return [overrides]
+    if not isinstance(overrides, (list, tuple, type(None))): raise UserError(f'the overrides are {_show(overrides)}', allowed='a list of key=value')
+    return list(overrides or ())
 
 def _preset(name) -> dict:
     "The leaves of a preset; its case and punctuation do not matter."
@@ -524,7 +526,28 @@ def _preset(name) -> dict:
     if not found: raise UserError(f'the preset `{_show(name)}` is not known', allowed=', '.join(PRESETS), fix=did_you_mean(name, PRESETS))
     return _merge({}, _leaves(PRESETS[found], lambda p: f'preset {found}'), once=True)
 
-# %% ../nbs/00_config.ipynb #a5b594c9
+# %% ../nbs/00_config.ipynb #1cf1fa2b
+PRESETS = {name: {'training': {'batch_size': b, 'group_size': g}} for name, b, g in
+           [('t4', 1, 2), ('l4', 1, 4), ('a100-40', 2, 8), ('a100-80', 8, 8), ('cpu', 1, 4)]}
+
+def load_config(
+    source: str | os.PathLike | Mapping | Config | None = None,  # A YAML file, a nested or flat dictionary, a configuration, or nothing
+    overrides: Iterable[str] = (),     # `key=value` as on the command line; a later one wins
+    preset: str | None = None          # A name in `PRESETS`
+) -> Config:                           # Complete and valid; anything else is one `UserError` that names every fault
+    "Make a `Config`. Precedence: defaults < preset < source < overrides; a preset value that the source beats is warned about."
+    given, lines, name = _source(source)
+    where = lambda p: f'{name}, line {lines[p]}' if p in lines else name
+    weak = _preset(preset)
+    leaves = base = _merge(weak, _leaves(given, where), once=True)
+    for o in _as_list(overrides): leaves = _merge(leaves, _override(o), once=False)
+    cfg = _validate(leaves)
+    for path, (v, _) in weak.items():
+        if leaves[path] is base.get(path) and leaves[path][0] != v:
+            warnings.warn(f"preset {preset}: {'.'.join(path)}={v} has no effect, {leaves[path][1] or 'the source'} says {leaves[path][0]}", stacklevel=2)
+    return cfg
+
+# %% ../nbs/00_config.ipynb #2b73b27f
 class _Dumper(yaml.SafeDumper):
     "Quotes whatever either YAML 1.1 or our loader would not read as a text."
     def ignore_aliases(self, data): return True
@@ -540,18 +563,21 @@ def _lines(section, prefix, comments, hidden=()):
     for name in type(section).model_fields:
         v, key = getattr(section, name), f'{prefix}.{name}'.strip('.')
         if key in hidden: continue
-        if isinstance(v, BaseModel): yield from ['' if not pad else None, f'{pad}{name}:' + (f'  # {type(v).__doc__}' if comments else ''), *_lines(v, key, comments)]
-        else: yield f'{pad}{name}: {_scalar(v)}' + (f'  # {settings()[key].description}' if comments else '')
+        if not pad: yield ''
+        sec = isinstance(v, BaseModel)
+        note = type(v).__doc__.rstrip('.') if sec else settings()[key].meaning
+        line = f'{pad}{name}:' if sec else f'{pad}{name}: {_scalar(v)}'
+        yield f'{line:<36}  # {note}' if comments else line
+        if sec: yield from _lines(v, key, comments)
 
-# %% ../nbs/00_config.ipynb #c3a55fb9
+# %% ../nbs/00_config.ipynb #1453cdd6
 @patch
 def to_yaml(self: Config,
     comments: bool = False   # With the meaning of each setting
 ) -> str:                    # YAML that `load_config` reads back to an equal value
     "The configuration as YAML."
-    return '\n'.join(o for o in _lines(self, '', comments) if o is not None) + '\n'
+    return '\n'.join(_lines(self, '', comments)).lstrip() + '\n'
 
-# %% ../nbs/00_config.ipynb #d4631d84
 @patch
 def save(self: Config,
     path: str | os.PathLike   # The file to write; an existing one is replaced
@@ -569,7 +595,7 @@ def save(self: Config,
     finally: tmp.unlink(missing_ok=True) if tmp.parent.is_dir() else None
     return path
 
-# %% ../nbs/00_config.ipynb #4cd5a4de
+# %% ../nbs/00_config.ipynb #b3894654
 def config_diff(
     old: Config | Mapping,   # The configuration a run was started with
     new: Config | Mapping    # The one it is asked to go on with
@@ -579,7 +605,7 @@ def config_diff(
     differ = lambda x, y: x != y or isinstance(x, bool) != isinstance(y, bool)
     return [(k, a.get(k), b.get(k)) for k in {**a, **b} if differ(a.get(k), b.get(k)) and {} not in (a.get(k), b.get(k))]
 
-# %% ../nbs/00_config.ipynb #3d62d461
+# %% ../nbs/00_config.ipynb #1b5e2542
 TEMPLATES = {'base': ('RL, with everything that can be set', {'training': {'ppo_epochs': 2}}, ()),
              'sft':  ('The cold start: supervised fine-tuning on worked solutions', {}, ('training', 'algorithm', 'rewards'))}
 
@@ -589,9 +615,7 @@ def template(
     "A configuration file to start from."
     if name not in TEMPLATES: raise UserError(f'there is no template `{_show(name)}`', allowed=', '.join(TEMPLATES), fix=did_you_mean(name, TEMPLATES))
     title, given, hidden = TEMPLATES[name]
-    cfg = load_config(given)
-    lines = (o for o in _lines(cfg, '', True, hidden) if o is not None)
-    return f'# {title}.\n# Written by: nano-reasoner config {name}\n\n' + '\n'.join(lines) + '\n'
+    return f'# {title}.\n# Written by: nano-reasoner config {name}\n' + '\n'.join(_lines(load_config(given), '', True, hidden)) + '\n'
 
 # %% ../nbs/00_config.ipynb #7e4c9d61
 _registry: dict[str, dict[str, Callable]] = {}
