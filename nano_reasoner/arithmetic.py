@@ -71,6 +71,7 @@ class Problem(NamedTuple):
     solution: str    # Worked solution: reasoning, then the boxed answer
     key: str         # What is computed, e.g. '356+487'
 
+# %% ../nbs/03_arithmetic.ipynb #6c5b97b6
 def think_format(
     reasoning: str,     # The worked steps
     answer: str,        # The final answer
@@ -243,9 +244,9 @@ def _check_task(split, families, hard):
     if split not in ('train', 'val', 'test'):
         raise UserError(f'generated problems have no split `{split}`', allowed='train, val, test', fix=did_you_mean(split, ('train', 'val', 'test')))
     for name in families: part('family', name)
-    if not families or min(families.values()) < 0 or not sum(families.values()) > 0:
+    if not families or not all(isinstance(w, (int, float)) and w >= 0 for w in families.values()) or not sum(families.values()) > 0:
         raise UserError(f'families {families} ask for nothing', allowed='name -> weight, not all zero', fix="for example {'add': 1, 'word': 1}")
-    if not 0 <= hard <= 1: raise UserError(f'hard = {hard}', allowed='a share from 0 to 1')
+    if not isinstance(hard, (int, float)) or not 0 <= hard <= 1: raise UserError(f'hard = {hard}', allowed='a share from 0 to 1')
 
 # %% ../nbs/03_arithmetic.ipynb #f34e6425
 def _draw(n, family, level, split, seed, patience=20_000):
@@ -267,11 +268,12 @@ def arithmetic(
     n: int,                   # How many problems
     split: str = 'train',     # 'train', 'val' or 'test': disjoint whatever the seed
     seed: int = 0,            # Another seed draws other problems
-    families: dict = None,    # Family -> weight; default: add 3, sub 3, mul 1, word 1
+    families: dict = None,    # Family -> weight, or a list; default: add 3, sub 3, mul 1, word 1
     hard: float = 0.5         # Share of hard problems
 ) -> list:                    # Rows: dicts of str with id, question, answer, solution, family, level
     "Generated problems: the same arguments give the same rows, on any machine."
-    families = families or {'add': 3, 'sub': 3, 'mul': 1, 'word': 1}
+    if families is None: families = {'add': 3, 'sub': 3, 'mul': 1, 'word': 1}
+    if not isinstance(families, dict): families = dict.fromkeys(families, 1)
     _check_task(split, families, hard)
     levels = {'hard': round(n*hard), 'easy': n - round(n*hard)}
     rows = [r for level, m in levels.items() for f, k in _apportion(m, families).items() for r in _draw(k, f, level, split, seed)]

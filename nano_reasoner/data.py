@@ -50,7 +50,9 @@ def _chat(tokenizer, question):
     apply = lambda *messages: tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
     try: text = apply(dict(role='system', content=INSTRUCTION), user(question))
     except TemplateError: text = ''                    # e.g. "System role not supported"
-    return text if INSTRUCTION in text else apply(user(f'{INSTRUCTION}\n\n{question}'))
+    if INSTRUCTION not in text: text = apply(user(f'{INSTRUCTION}\n\n{question}'))
+    if question.strip() not in text: raise UserError('the chat template leaves the question out', fix='use prompt_format `think`, or mend the template')
+    return text
 
 def render(
     question: str,                 # The problem
@@ -173,7 +175,7 @@ def _read_hub(name, split, revision, columns):
         said = f'{type(e).__name__}: {(str(e).splitlines() or [""])[0][:200]}'
         if isinstance(e, ValueError) and 'split' in str(e).lower(): raise UserError(f'no split `{split}` ({said})', name) from e
         raise UserError(f'dataset `{name}` could not be loaded ({said})', 'data.dataset_name', 'a hub name, a .jsonl/.json/.parquet file or folder, or `arithmetic`',
-                        did_you_mean(name, ['arithmetic', *ALIASES, *HUB]) or 'without a network: a local file, or dataset_name=arithmetic') from e
+                        ' '.join([did_you_mean(name, {'arithmetic', *ALIASES, *HUB} - {name}), 'without a network: a local file, or dataset_name=arithmetic']).strip()) from e
     there = ds.column_names
     ds = ds.select_columns([c for c in there if c in columns])
     return list(enumerate(ds, 1)), there
