@@ -8,12 +8,11 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algorithm.html.md"""
 __all__ = ['ROLES', 'PER_TOKEN', 'as_part', 'known', 'KL', 'as_kl', 'Algorithm', 'Loss', 'merge_stats', 'replay',
            'register_algorithm', 'names', 'variants', 'get', 'from_config', 'Table', 'preset_table', 'describe']
 
-# %% ../nbs/08_algorithm.ipynb #981bb5b4
-import dataclasses, importlib, inspect, math, pkgutil, re
-from dataclasses import dataclass, field, fields, replace
+# %% ../nbs/08_algorithm.ipynb #90d7baac
+import importlib, inspect, math, pkgutil, re
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from types import SimpleNamespace
-from typing import Any, Callable
 
 import numpy as np
 import torch
@@ -22,27 +21,29 @@ from pydantic import TypeAdapter, ValidationError
 
 from . import losses, rewards
 from .advantages import Advantages, signal_counts, to_tokens, token_rewards
-from .config import Part, UserError, _registry, algo_key, did_you_mean, part, register
+from .config import Part, UserError, _registry, algo_key, did_you_mean, part
 
-# %% ../nbs/08_algorithm.ipynb #16b1c3c3
+# %% ../nbs/08_algorithm.ipynb #1f86ba66
 ROLES = {k: (k,) for k in 'filter baseline scale reweight whiten level surrogate aggregate off_policy critic'.split()}
 ROLES['baseline'] += ('token_baseline',)
 
-# %% ../nbs/08_algorithm.ipynb #dfb0b819
+# %% ../nbs/08_algorithm.ipynb #fe8be585
 @lru_cache(None)
 def _adapter(annotation): return TypeAdapter(annotation)
 
+def _read(annotation, v, what):
+    "`v` as the type `annotation` says; numbers are finite."
+    try: new = v if annotation is inspect.Parameter.empty else _adapter(annotation).validate_python(v)
+    except ValidationError: raise UserError(f'{v!r} does not fit {what}', allowed=getattr(annotation, '__name__', str(annotation))) from None
+    if isinstance(new, float) and not math.isfinite(new): raise UserError(f'{what} is {v!r}', allowed='a finite number')
+    return new
+
 def _checked(p: Part) -> Part:
     "The part with its settings read as the types its function declares."
-    new, ps = {}, inspect.signature(_registry[p.role][p.kind]).parameters
-    for k, v in p.settings.items():
-        ann = ps[k].annotation
-        try: new[k] = v if ann is inspect.Parameter.empty else _adapter(ann).validate_python(v)
-        except ValidationError: raise UserError(f'{v!r} does not fit the setting `{k}` of {p.role} `{p.kind}`', allowed=f'{getattr(ann, "__name__", ann)}, for example {p.defaults()[k]!r}') from None
-        if isinstance(new[k], float) and not math.isfinite(new[k]): raise UserError(f'the setting `{k}` of {p.role} `{p.kind}` is {v!r}', allowed='a finite number')
-    return part(p.role, p.kind, **new)
+    ps = inspect.signature(_registry[p.role][p.kind]).parameters
+    return part(p.role, p.kind, **{k: _read(ps[k].annotation, v, f'the setting `{k}` of {p.role} `{p.kind}`') for k, v in p.settings.items()})
 
-# %% ../nbs/08_algorithm.ipynb #6a8aad92
+# %% ../nbs/08_algorithm.ipynb #ded14cc3
 def as_part(
     component: str,            # A component of the table above, e.g. 'surrogate'
     value,                     # Part, name, dict, or None
@@ -66,7 +67,7 @@ def known(component: str) -> list[str]:
     "The names registered for a component."
     return sorted(k for r in ROLES.get(component, (component,)) for k in _registry.get(r, {}))
 
-# %% ../nbs/08_algorithm.ipynb #6aa9f4aa
+# %% ../nbs/08_algorithm.ipynb #e468a99d
 @dataclass(frozen=True)
 class KL:
     "Where and how strongly the policy is held to the reference."
@@ -77,7 +78,8 @@ class KL:
     def __post_init__(self):
         if self.place not in ('none', 'loss', 'reward'): raise UserError(f'kl.place is {self.place!r}', allowed='none, loss, reward', fix=did_you_mean(self.place, ['none', 'loss', 'reward']))
         part('kl', self.kind)
-        if isinstance(self.coef, bool) or not isinstance(self.coef, (int, float)) or not 0 <= self.coef < math.inf: raise UserError(f'kl.coef is {self.coef!r}', allowed='a number, 0 or more')
+        object.__setattr__(self, 'coef', _read(float, self.coef, 'kl.coef'))
+        if self.coef < 0: raise UserError(f'kl.coef is {self.coef}', allowed='0 or more')
         if self.coef and self.place == 'none': raise UserError(f'kl.coef is {self.coef} but kl.place is none', fix='set kl.place to loss or reward as well')
 
     @property
@@ -85,7 +87,6 @@ class KL:
     def __call__(self, logp, ref): return part('kl', self.kind)(logp, ref)
     def __str__(self): return f'{self.kind} in the {self.place}, {self.coef:g}' if self.active else 'none'
 
-# %% ../nbs/08_algorithm.ipynb #49bcd73d
 def as_kl(value, old: KL = KL()) -> KL:
     "Read a KL term: a `KL`, the name `none`, or a dict that changes `old`."
     if isinstance(value, KL): return value
@@ -95,7 +96,7 @@ def as_kl(value, old: KL = KL()) -> KL:
         if k not in ('place', 'kind', 'coef'): raise UserError(f'kl has no setting `{k}`', allowed='place, kind, coef', fix=did_you_mean(k, ['place', 'kind', 'coef']))
     return replace(old, **value)
 
-# %% ../nbs/08_algorithm.ipynb #59e493f0
+# %% ../nbs/08_algorithm.ipynb #b138b881
 @dataclass(frozen=True)
 class Algorithm:
     "One choice for each component of a policy-gradient algorithm."
@@ -121,11 +122,12 @@ class Algorithm:
         put = partial(object.__setattr__, self)
         for k in ROLES: put(k, as_part(k, getattr(self, k)))
         put('reward', tuple(r if callable(r) and not isinstance(r, Part) else as_part('reward', r) for r in self.reward))
-        put('kl', as_kl(self.kl))
+        put('kl', as_kl(self.kl)); put('entropy', _read(float, self.entropy, 'entropy')); put('mask_truncated', _read(bool, self.mask_truncated, 'mask_truncated'))
+        if self.critic and self.baseline.role != 'token_baseline': raise UserError(f'a critic learns returns, and baseline `{self.baseline.kind}` has none', fix='use a token baseline, or no critic')
         if self.baseline.role == 'token_baseline' and (self.scale.kind, self.reweight.kind) != ('none', 'none'):
             raise UserError(f'baseline `{self.baseline.kind}` works on tokens; scale and reweight work on whole completions', fix='set scale and reweight to none, use whiten')
 
-# %% ../nbs/08_algorithm.ipynb #9ead10fb
+# %% ../nbs/08_algorithm.ipynb #3b45a175
 @patch(as_prop=True)
 def label(self: Algorithm) -> str:
     "The name for people: 'DR.GRPO (length rule)'."
@@ -144,14 +146,20 @@ def needs_reference(self: Algorithm) -> bool:
 @patch(as_prop=True)
 def needs_critic(self: Algorithm) -> bool:
     "The model needs a value head."
-    return self.critic is not None or self.baseline.role == 'token_baseline'
+    return self.critic is not None
 
 @patch(as_prop=True)
 def needs_group(self: Algorithm) -> bool:
     "A prompt needs several completions, because each is compared with the others of its group."
     return self.baseline.role == 'baseline' and self.baseline.kind != 'none' or self.scale.kind.startswith('group')
 
-# %% ../nbs/08_algorithm.ipynb #f7c29823
+@patch
+def to_dict(self: Algorithm) -> dict:
+    "As plain data; `Algorithm(**d)` reads it back."
+    plain = lambda x: x.to_dict() if isinstance(x, Part) else vars(x) if isinstance(x, KL) else [plain(t) for t in x] if isinstance(x, tuple) else getattr(x, '__name__', x)
+    return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+# %% ../nbs/08_algorithm.ipynb #2321d515
 @patch
 def but(self: Algorithm,
     **changes    # Component -> Part, name or dict of settings
@@ -166,7 +174,7 @@ def but(self: Algorithm,
     if new == self or {'name', 'variant'} & changes.keys() or 'modified' in self.variant: return new
     return replace(new, variant=f'{self.variant}, modified'.lstrip(', '))
 
-# %% ../nbs/08_algorithm.ipynb #97e4153d
+# %% ../nbs/08_algorithm.ipynb #8f6c244d
 def _np(x):
     "A NumPy array on the CPU, whatever `x` is."
     return x.detach().cpu().numpy() if torch.is_tensor(x) else np.asarray(x)
@@ -179,20 +187,21 @@ def kl_cost(self: Algorithm, mask, old, ref) -> np.ndarray:
     old, ref = (torch.as_tensor(_np(t)).double() for t in (old, ref))
     return np.where(mask, self.kl.coef*_np(self.kl(old, ref)), 0.)
 
-# %% ../nbs/08_algorithm.ipynb #e8479264
+# %% ../nbs/08_algorithm.ipynb #3b130610
 @patch
 def estimate(self: Algorithm, rewards, correct, group, lengths, mask, cost, values):
-    "Advantages (B,T) and returns (B,T) or None, from valid completions only; all arguments are NumPy arrays."
+    "Advantages (B,T) and (B,), and returns (B,T) or None, from completions that are kept; all arguments are NumPy arrays."
+    if self.needs_critic and values is None: raise UserError(f'{self.label} needs the values of the critic', fix='pass values')
     if self.baseline.role == 'token_baseline':
-        if values is None: raise UserError(f'{self.label} needs the values of the critic', fix='pass values')
-        adv, returns = self.baseline(token_rewards(rewards, cost, mask), values, mask)
+        adv, returns = (np.where(mask, x, 0.) for x in self.baseline(token_rewards(rewards, cost, mask), values, mask))
+        a = adv.sum(1) / np.maximum(mask.sum(1), 1)
     else:
         r, returns = rewards - cost.sum(1), None
-        a = (r - self.baseline(r, group, lengths)) / self.scale(r, group)
-        adv = to_tokens(self.reweight(a, rewards, correct, group), mask)
-    return np.where(mask, self.whiten(adv, mask), 0.), returns
+        a = self.reweight((r - self.baseline(r, group, lengths)) / self.scale(r, group), rewards, correct, group)
+        adv = to_tokens(a, mask)
+    return np.where(mask, self.whiten(adv, mask), 0.), a, returns
 
-# %% ../nbs/08_algorithm.ipynb #075f953f
+# %% ../nbs/08_algorithm.ipynb #fa8db937
 @patch
 def advantages(self: Algorithm,
     rollout,         # Has completion_mask (B,T), group, lengths, truncated (B,)
@@ -205,18 +214,18 @@ def advantages(self: Algorithm,
     r, mask = _np(scores.rewards).astype(float), _np(rollout.completion_mask).astype(bool)
     correct, group, lengths, truncated = (_np(x) for x in (scores.correct, rollout.group, rollout.lengths, rollout.truncated))
     valid = _np(scores.valid).astype(bool) & np.isfinite(r)
-    keep, adv, returns = valid.copy(), np.zeros(mask.shape), np.zeros(mask.shape) if self.needs_critic else None
+    keep, adv, a, returns = valid.copy(), np.zeros(mask.shape), np.zeros(len(mask)), np.zeros(mask.shape) if self.needs_critic else None
     keep[valid] = self.filter(r[valid], correct[valid], group[valid])
     if keep.any():
         cost, v = self.kl_cost(mask, old, ref), None if values is None else _np(values).astype(float)[keep]
-        adv[keep], ret = self.estimate(r[keep], correct[keep], group[keep], lengths[keep], mask[keep], cost[keep], v)
-        if ret is not None: returns[keep] = ret
+        adv[keep], a[keep], ret = self.estimate(r[keep], correct[keep], group[keep], lengths[keep], mask[keep], cost[keep], v)
+        if self.needs_critic: returns[keep] = ret
     off = truncated.astype(bool) & keep & self.mask_truncated
     stats = signal_counts(r, group, valid) | dict(filtered=int((valid & ~keep).sum()), masked_truncated=int(off.sum()))
     t = torch.as_tensor
-    return Advantages(t(adv), t(adv.sum(1)/np.maximum(mask.sum(1), 1)), t(keep), t(mask & (keep & ~off)[:, None]), None if returns is None else t(returns), stats)
+    return Advantages(t(adv), t(a), t(keep), t(mask & (keep & ~off)[:, None]), None if returns is None else t(returns), stats)
 
-# %% ../nbs/08_algorithm.ipynb #c6b30c98
+# %% ../nbs/08_algorithm.ipynb #f65762bd
 @patch
 def weights(self: Algorithm,
     mask,         # (B,T) bool, `Advantages.mask` of the step's completions
@@ -230,7 +239,7 @@ def weights(self: Algorithm,
     W[keep] = self.aggregate(mask[keep].bool(), group[keep])
     return W
 
-# %% ../nbs/08_algorithm.ipynb #2e21a04d
+# %% ../nbs/08_algorithm.ipynb #513b5fba
 @dataclass(frozen=True)
 class Loss:
     "The loss of a micro-batch. Add up the totals of a step's micro-batches."
@@ -240,7 +249,7 @@ class Loss:
     per_token: torch.Tensor  # (B,T), w * surrogate, 0 on padding
     stats: dict              # Sums for `merge_stats`
 
-# %% ../nbs/08_algorithm.ipynb #eaf54026
+# %% ../nbs/08_algorithm.ipynb #b3b6af52
 @patch
 def check_inputs(self: Algorithm, **given):
     "Refuse to compute a loss without something that a component needs."
@@ -258,7 +267,7 @@ def loss_stats(self: Algorithm, logp, old, mask, clipped, ref, sampler, entropy)
     if entropy is not None: s['entropy'] = entropy.sum()
     return s
 
-# %% ../nbs/08_algorithm.ipynb #6b908970
+# %% ../nbs/08_algorithm.ipynb #2a72f27b
 @patch
 def loss(self: Algorithm,
     logp,            # (B,T) log-probs under the policy, with gradient
@@ -286,7 +295,7 @@ def loss(self: Algorithm,
     stats = self.loss_stats(logp, old, mask, clipped, ref, sampler, entropy) | terms | dict(loss=total)
     return Loss(total, terms['policy_loss'].detach(), terms['kl_loss'].detach(), ell.detach(), {k: v.detach() for k, v in stats.items()})
 
-# %% ../nbs/08_algorithm.ipynb #5de53e08
+# %% ../nbs/08_algorithm.ipynb #5834a2e4
 PER_TOKEN = dict(clipped='clip_fraction', half_log_ratio_sq='approx_kl', kl='kl', sampler_gap='sampler_gap', entropy='entropy')
 
 def merge_stats(
@@ -297,7 +306,7 @@ def merge_stats(
     n = max(total.pop('tokens'), 1)
     return {PER_TOKEN.get(k, k): v/n if k in PER_TOKEN else v for k, v in total.items()} | {'tokens': int(n)}
 
-# %% ../nbs/08_algorithm.ipynb #2504aaab
+# %% ../nbs/08_algorithm.ipynb #4965baf8
 def replay(
     algo: Algorithm,
     batch: dict,             # Lists: logp, old, mask (B,T); group, correct (B,); and ref, sampler, truncated where needed
@@ -315,7 +324,7 @@ def replay(
     grad, = torch.autograd.grad(l.total, logp)
     return dict(rewards=b.rewards, keep=adv.keep, advantages=adv.values, sequence_advantage=adv.sequence, weights=W, per_token_loss=l.per_token, grad_logp=grad, metrics=merge_stats([l.stats]))
 
-# %% ../nbs/08_algorithm.ipynb #f3c2a67f
+# %% ../nbs/08_algorithm.ipynb #1e66537b
 _presets = _registry.setdefault('algorithm', {})    # key of the name -> key of the variant -> Algorithm
 
 def register_algorithm(
@@ -330,7 +339,7 @@ def _discover():
     package = importlib.import_module('nano_reasoner.algorithms')
     for m in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{m.name}')
 
-# %% ../nbs/08_algorithm.ipynb #638bd15f
+# %% ../nbs/08_algorithm.ipynb #a3441fdb
 def names() -> list[str]:
     "The names of all algorithms."
     _discover()
@@ -344,7 +353,7 @@ def variants(
     if not found: raise UserError(f'algorithm `{name}` is not known', where='training.algo', allowed=', '.join(names()), fix=did_you_mean(str(name).upper(), names()))
     return list(found.values())
 
-# %% ../nbs/08_algorithm.ipynb #0ea8e7ca
+# %% ../nbs/08_algorithm.ipynb #021274ae
 @patch
 def resolve(self: Algorithm,
     max_new_tokens: int | None    # Generation budget in tokens
@@ -368,7 +377,6 @@ def get(
         if algo is None: raise UserError(f'{name} has no variant `{variant}`', where='training.variant', allowed=', '.join(a.variant or 'none' for a in found.values()), fix=did_you_mean(variant, [a.variant for a in found.values()]))
     return algo.but(**(overrides or {})).resolve(max_new_tokens)
 
-# %% ../nbs/08_algorithm.ipynb #9098a7bf
 def from_config(
     cfg     # A Config
 ) -> Algorithm:
@@ -377,7 +385,7 @@ def from_config(
     algo = get(t.algo, t.variant, None, dict(cfg.algorithm))
     return (algo.but(reward=dict(cfg.rewards)) if cfg.rewards else algo).resolve(t.max_new_tokens)
 
-# %% ../nbs/08_algorithm.ipynb #19850646
+# %% ../nbs/08_algorithm.ipynb #264ba89e
 @dataclass(frozen=True)
 class Table:
     "Rows of text with column heads; prints as text, shows as a table in a notebook."
@@ -393,7 +401,7 @@ class Table:
         line = lambda r: '| ' + ' | '.join(c.replace('|', '\\|') for c in r) + ' |'
         return '\n'.join([line(self.columns), '|' + '---|'*len(self.columns), *map(line, self.rows)])
 
-# %% ../nbs/08_algorithm.ipynb #2ccbd2bb
+# %% ../nbs/08_algorithm.ipynb #254e0515
 def preset_table(
     algos=None,              # Algorithms or names; None: every variant of every algorithm
     changes: bool = False    # Only the components in which they differ
@@ -409,6 +417,7 @@ def describe(
     "A component as short text."
     if isinstance(x, tuple): return ' + '.join(map(describe, x)) or 'none'
     if isinstance(x, Part): return x.kind + (f"({', '.join(f'{k} {v}' for k, v in x.settings.items() if v is not None)})" if x.settings else '')
+    if x is True: return 'yes'
     if x is None or x is False or x == 0.: return 'none'
     return getattr(x, '__name__', str(x))
 
