@@ -46,7 +46,7 @@ def with_prefill(
 
 # %% ../nbs/01_answers.ipynb #935a22a5
 _END = re.compile(r'<(?:\|(?:endoftext|end_of_text|im_end|im_start|eot_id|end)\|>|/s>|eos>|end_of_turn>)')
-_NEXT = re.compile(r'\n[ \t]*Question:')
+_NEXT = re.compile(r'\n[ \t]*Question(?: \d+)?:')
 
 def final_part(
     completion: str,          # What the model wrote
@@ -107,20 +107,23 @@ def fold(
 ) -> str | None:    # The same with ASCII digits, signs and spaces; None if a character is refused
     "Unicode compatibility forms, without making new numbers."
     if text.isascii() and text.isprintable(): return text
+    parts = []
     for c in text:
+        kind, folded = unicodedata.decomposition(c).partition(' ')[0], unicodedata.normalize('NFKC', c)
         if unicodedata.category(c) == 'Cc' and c not in '\t\r\n': return None
-        kind = unicodedata.decomposition(c).partition(' ')[0]
-        if kind.startswith('<') and kind not in ('<wide>', '<font>') and re.search(r'\d', unicodedata.normalize('NFKC', c)): return None
-    return unicodedata.normalize('NFKC', text).translate(_SIGNS)
+        if kind == '<fraction>': folded = ' ' + folded.replace('⁄', '/')
+        elif kind.startswith('<') and kind not in ('<wide>', '<font>') and re.search(r'\d', folded): return None
+        parts.append(folded)
+    return unicodedata.normalize('NFC', ''.join(parts)).translate(_SIGNS)
 
 # %% ../nbs/01_answers.ipynb #ce93438b
-_FONTS = 'text|textbf|textit|textrm|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|boldsymbol|bm|bf|rm|it|mbox|emph|operatorname|boxed|fbox|displaystyle|left|right'
+_FONTS = 'text|textbf|textit|textrm|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|boldsymbol|bm|bf|rm|it|mbox|emph|underline|large|Large|operatorname|boxed|fbox|displaystyle|left|right'
 _LATEX = [(re.compile(pattern), new) for pattern, new in [
     (r'\{,\}|,\\!', ','),                                                          # 1{,}800
     (r'\\[dtc]?frac\s*(?:\{\s*([^{}\s]*)\s*\}|(\d))\s*(?:\{\s*([^{}\s]*)\s*\}|(\d))', r' \1\2/\3\4 '),   # \frac{3}{8}, \frac38
     (r'(?<=[\d.])\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{\s*(-?\d+)\s*\}|(\d))', r'e\1\2'),                 # 4.2 \times 10^{3}
     (r'\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree(?![a-zA-Z])', '°'),
-    (r'\\approx(?![a-zA-Z])', '≈'), (r'\\pounds(?![a-zA-Z])', '£'), (r'\\euro(?![a-zA-Z])', '€'),
+    (r'\\(?:approx|sim)(?![a-zA-Z])', '≈'), (r'\\pounds(?![a-zA-Z])', '£'), (r'\\euro(?![a-zA-Z])', '€'),
     (r'\\(?:text)?color\s*\{[^{}]*\}', ' '),
     (rf'\\(?:{_FONTS}|q?quad|enspace|thinspace)(?![a-zA-Z])', ' '),
     (r'\\[,;:! ()\[\]]|[~\s]', ' '),
@@ -138,7 +141,7 @@ def plain(
     return text
 
 # %% ../nbs/01_answers.ipynb #6fcce5ac
-_UNIT = re.compile(r"(?:[^\W\d_]|[ .$€£¥₹₩%°]|/(?= ?[^\W\d_])|(?<=[^\W\d_])['’-](?=[^\W\d_])|(?<=[^\W\d_]) *\^ *[23])*")
+_UNIT = re.compile(r"(?:[^\W\d_]|[ .$¢€£¥₹₩%°]|/(?= *[^\W\d_])|(?<= )\((?=[^\W\d_])|(?<=[^\W\d_])\)|(?<=[^\W\d_])['’-](?=[^\W\d_])|(?<=[^\W\d_]) *\^ *[23])*")
 _LETTER = re.compile(r'[^\W\d_]+')
 _NOT_UNITS = set('and or not to half plus minus times over squared cubed pi sin cos tan log ln mod sqrt'.split())
 _SHORT = set('a m s g h l L t d K C F N J W V A km cm mm kg mg ml mL ft in yd mi oz lb hr hp kW MB GB kB Hz am pm'.split())
@@ -159,7 +162,7 @@ _N = r'(?:[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?|[1-9]\d{0,2}(?: \d{3})+(?:\.\d*)?|\d
 _VALUE = re.compile(
     r'(?:[A-Za-z][A-Za-z ]*= *)?(?:≈ *)?(?P<s1>[+-]?) *(?:(?:US|USD|EUR|GBP|Rs\.?)? ?[$€£¥₹₩]|(?:USD|EUR|GBP|Rs\.?) )? *(?P<s2>[+-]?) *'
     rf'(?:(?P<whole>\d+) +(?P<top>\d+) ?/ ?(?P<bottom>\d+)'                       # 2 1/2
-    rf'|(?P<n>{_N})(?:[eE](?P<exp>[+-]?\d{{1,3}})(?!\d)| */ *(?P<den>[+-]?{_N}))?)'    # 1,800.00   4.2e1   84/2
+    rf'|(?P<n>{_N})(?:[eE](?P<exp>[+-]?\d{{1,3}})| */ *(?P<den>[+-]?{_N}))?)'    # 1,800.00   4.2e1   84/2
     r'(?P<unit>.*)', re.ASCII)
 
 def _exact(s): return Fraction(s.replace(',', '').replace(' ', '').rstrip('.'))     # a matched number without exponent
@@ -208,7 +211,7 @@ def read_gold(
     return normal_form(value) or None if number is None else number
 
 # %% ../nbs/01_answers.ipynb #ec068972
-_LAST = re.compile(r'(?:(?<![\w.)])[-−])?\$?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
+_LAST = re.compile(r'(?:(?<![\w.)])[-−])?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?', re.ASCII)
 
 def last_number(
     text: str                    # Text without an anchor

@@ -73,9 +73,9 @@ def well_formed(
     text = with_prefill(completion, prompt)
     if text.count('<think>') != 1 or text.count('</think>') != 1: return False
     before, _, rest = text.partition('<think>')
-    thought, closed, _ = rest.partition('</think>')
+    thought = rest.partition('</think>')[0]
     thinks = thought.strip() or '</think>' not in completion         # an empty pair only if the prompt has written it
-    return bool(not before.strip() and closed and thinks and verdict.reason in ('correct', 'wrong'))
+    return bool(not before.strip() and thinks and verdict.reason in ('correct', 'wrong'))
 
 # %% ../nbs/02_rewards.ipynb #28b40f76
 @register('reward')
@@ -134,7 +134,7 @@ def run_term(
     if not isinstance(term, Part): return [check_value(*_attempt(term, *x)) for x in zip(batch.prompts, batch.completions, batch.rows)]
     values, error = _attempt(term, batch)
     if hasattr(values, 'tolist'): values = values.tolist()
-    many = isinstance(values, Sequence) and not isinstance(values, str)
+    many = isinstance(values, Sequence)
     if many and len(values) == len(batch): return [check_value(v) for v in values]
     kind = 'exception' if error is not None else 'length' if many else 'type'
     note = _note(error) if error is not None else f'{len(values)} values for {len(batch)} completions' if many else type(values).__name__
