@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/advantages.html.md"""
 __all__ = ['GroupStats', 'group_stats', 'none', 'group_mean', 'leave_one_out', 'group_std', 'batch_std', 'to_tokens',
            'token_rewards', 'Advantages', 'signal_counts']
 
-# %% ../nbs/06_advantages.ipynb #3aae11e9
+# %% ../nbs/06_advantages.ipynb #a4c89ac2
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from .config import part, register
 
-# %% ../nbs/06_advantages.ipynb #681ab0d6
+# %% ../nbs/06_advantages.ipynb #426c8b4f
 class GroupStats(NamedTuple):
     "Statistics of each completion's own group; every field has shape (B,)."
     mean: np.ndarray      # Mean of the group
@@ -24,7 +24,7 @@ class GroupStats(NamedTuple):
     size: np.ndarray      # Number of completions in the group
     constant: np.ndarray  # True if all values of the group are equal (a group of one is)
 
-# %% ../nbs/06_advantages.ipynb #f3769dee
+# %% ../nbs/06_advantages.ipynb #ed1fb3d4
 def group_stats(
     x,            # (B,) one value per completion
     group,        # (B,) group ids, in any order
@@ -40,46 +40,46 @@ def group_stats(
     var = np.bincount(g, (x - mean)**2) / np.maximum(n - ddof, 1)
     return GroupStats(mean, np.sqrt(var)[g], n[g], constant)
 
-# %% ../nbs/06_advantages.ipynb #75ab9ff6
+# %% ../nbs/06_advantages.ipynb #cfe55b8e
 @register('baseline')
 def none(rewards, group, lengths):
     "No baseline."
     return np.zeros(len(rewards))
 
-# %% ../nbs/06_advantages.ipynb #760a51ac
+# %% ../nbs/06_advantages.ipynb #be2ddbf4
 @register('baseline')
 def group_mean(rewards, group, lengths):
     "The mean reward of the group."
     return group_stats(rewards, group).mean
 
-# %% ../nbs/06_advantages.ipynb #b58627b3
+# %% ../nbs/06_advantages.ipynb #8621c41e
 @register('baseline')
 def leave_one_out(rewards, group, lengths):
     "The mean reward of the other members of the group."
     s = group_stats(rewards, group)
     return np.where(s.constant, rewards, (s.size*s.mean - rewards) / np.maximum(s.size - 1, 1))
 
-# %% ../nbs/06_advantages.ipynb #a7b43489
+# %% ../nbs/06_advantages.ipynb #e6ebcb75
 @register('scale')
 def none(rewards, group):
     "No scaling."
     return np.ones(len(rewards))
 
-# %% ../nbs/06_advantages.ipynb #2548157f
+# %% ../nbs/06_advantages.ipynb #86b794d1
 @register('scale')
 def group_std(rewards, group, *, ddof: int = 1, eps: float = 1e-6):
     "The standard deviation of the group."
     s = group_stats(rewards, group, ddof)
     return np.where(s.constant, 1., s.std + eps)
 
-# %% ../nbs/06_advantages.ipynb #c500bee2
+# %% ../nbs/06_advantages.ipynb #e965e09a
 @register('scale')
 def batch_std(rewards, group, *, ddof: int = 1, eps: float = 1e-6):
     "The standard deviation of all rewards of the batch."
     s = group_stats(rewards, np.zeros(len(rewards), int), ddof)
     return np.where(s.constant, 1., s.std + eps)
 
-# %% ../nbs/06_advantages.ipynb #56aa17a9
+# %% ../nbs/06_advantages.ipynb #5c50cbc4
 @register('filter')
 def none(rewards, correct, group):
     "Keep every completion."
@@ -95,7 +95,7 @@ def none(advantages, mask):
     "Leave the advantages as they are."
     return advantages
 
-# %% ../nbs/06_advantages.ipynb #ab603356
+# %% ../nbs/06_advantages.ipynb #72df1a79
 def to_tokens(
     x,       # (B,) one value per completion
     mask     # (B,T) completion mask
@@ -103,7 +103,7 @@ def to_tokens(
     "Give every real token the value of its completion, and padding 0."
     return np.where(mask, np.asarray(x, float)[:, None], 0.)
 
-# %% ../nbs/06_advantages.ipynb #dcafd0ce
+# %% ../nbs/06_advantages.ipynb #f5cd890b
 def token_rewards(
     rewards,      # (B,) score of each completion
     penalty,      # (B,T) what each token costs, say coefficient x KL
@@ -116,7 +116,7 @@ def token_rewards(
     out[rows, last] += np.asarray(rewards, float)[rows]
     return out
 
-# %% ../nbs/06_advantages.ipynb #bf6ef90f
+# %% ../nbs/06_advantages.ipynb #9ad8485b
 @dataclass(frozen=True)
 class Advantages:
     "What one batch of completions is worth, as data. The arrays are tensors on the CPU."
@@ -127,7 +127,7 @@ class Advantages:
     returns: Any = None    # (B,T) float64, targets of the critic, or None
     stats: dict = field(default_factory=dict)  # Counts: groups, groups_no_signal, invalid, filtered, masked_truncated
 
-# %% ../nbs/06_advantages.ipynb #b932b960
+# %% ../nbs/06_advantages.ipynb #e3ee8f6a
 def signal_counts(
     rewards,      # (B,) rewards; those of invalid completions may be NaN
     group,        # (B,) group ids

@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algorithm.html.md"""
 __all__ = ['ROLES', 'PER_TOKEN', 'as_part', 'known', 'KL', 'as_kl', 'Algorithm', 'Loss', 'merge_stats', 'replay',
            'register_algorithm', 'names', 'variants', 'get', 'from_config', 'Table', 'preset_table', 'describe']
 
-# %% ../nbs/08_algorithm.ipynb #90d7baac
+# %% ../nbs/08_algorithm.ipynb #22f8b955
 import importlib, inspect, math, pkgutil, re
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
@@ -23,11 +23,11 @@ from . import losses, rewards
 from .advantages import Advantages, signal_counts, to_tokens, token_rewards
 from .config import Part, UserError, _registry, algo_key, did_you_mean, part
 
-# %% ../nbs/08_algorithm.ipynb #1f86ba66
+# %% ../nbs/08_algorithm.ipynb #65e78e74
 ROLES = {k: (k,) for k in 'filter baseline scale reweight whiten level surrogate aggregate off_policy critic'.split()}
 ROLES['baseline'] += ('token_baseline',)
 
-# %% ../nbs/08_algorithm.ipynb #fe8be585
+# %% ../nbs/08_algorithm.ipynb #3e6b743d
 @lru_cache(None)
 def _adapter(annotation): return TypeAdapter(annotation)
 
@@ -43,7 +43,7 @@ def _checked(p: Part) -> Part:
     ps = inspect.signature(_registry[p.role][p.kind]).parameters
     return part(p.role, p.kind, **{k: _read(ps[k].annotation, v, f'the setting `{k}` of {p.role} `{p.kind}`') for k, v in p.settings.items()})
 
-# %% ../nbs/08_algorithm.ipynb #ded14cc3
+# %% ../nbs/08_algorithm.ipynb #7301bcef
 def as_part(
     component: str,            # A component of the table above, e.g. 'surrogate'
     value,                     # Part, name, dict, or None
@@ -67,7 +67,7 @@ def known(component: str) -> list[str]:
     "The names registered for a component."
     return sorted(k for r in ROLES.get(component, (component,)) for k in _registry.get(r, {}))
 
-# %% ../nbs/08_algorithm.ipynb #e468a99d
+# %% ../nbs/08_algorithm.ipynb #f71af3df
 @dataclass(frozen=True)
 class KL:
     "Where and how strongly the policy is held to the reference."
@@ -96,7 +96,7 @@ def as_kl(value, old: KL = KL()) -> KL:
         if k not in ('place', 'kind', 'coef'): raise UserError(f'kl has no setting `{k}`', allowed='place, kind, coef', fix=did_you_mean(k, ['place', 'kind', 'coef']))
     return replace(old, **value)
 
-# %% ../nbs/08_algorithm.ipynb #b138b881
+# %% ../nbs/08_algorithm.ipynb #eea282bb
 @dataclass(frozen=True)
 class Algorithm:
     "One choice for each component of a policy-gradient algorithm."
@@ -127,7 +127,7 @@ class Algorithm:
         if self.baseline.role == 'token_baseline' and (self.scale.kind, self.reweight.kind) != ('none', 'none'):
             raise UserError(f'baseline `{self.baseline.kind}` works on tokens; scale and reweight work on whole completions', fix='set scale and reweight to none, use whiten')
 
-# %% ../nbs/08_algorithm.ipynb #3b45a175
+# %% ../nbs/08_algorithm.ipynb #efc614d9
 @patch(as_prop=True)
 def label(self: Algorithm) -> str:
     "The name for people: 'DR.GRPO (length rule)'."
@@ -159,7 +159,7 @@ def to_dict(self: Algorithm) -> dict:
     plain = lambda x: x.to_dict() if isinstance(x, Part) else vars(x) if isinstance(x, KL) else [plain(t) for t in x] if isinstance(x, tuple) else getattr(x, '__name__', x)
     return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
-# %% ../nbs/08_algorithm.ipynb #2321d515
+# %% ../nbs/08_algorithm.ipynb #a83d057e
 @patch
 def but(self: Algorithm,
     **changes    # Component -> Part, name or dict of settings
@@ -174,7 +174,7 @@ def but(self: Algorithm,
     if new == self or {'name', 'variant'} & changes.keys() or 'modified' in self.variant: return new
     return replace(new, variant=f'{self.variant}, modified'.lstrip(', '))
 
-# %% ../nbs/08_algorithm.ipynb #8f6c244d
+# %% ../nbs/08_algorithm.ipynb #0cb4294f
 def _np(x):
     "A NumPy array on the CPU, whatever `x` is."
     return x.detach().cpu().numpy() if torch.is_tensor(x) else np.asarray(x)
@@ -187,7 +187,7 @@ def kl_cost(self: Algorithm, mask, old, ref) -> np.ndarray:
     old, ref = (torch.as_tensor(_np(t)).double() for t in (old, ref))
     return np.where(mask, self.kl.coef*_np(self.kl(old, ref)), 0.)
 
-# %% ../nbs/08_algorithm.ipynb #3b130610
+# %% ../nbs/08_algorithm.ipynb #5a8183b9
 @patch
 def estimate(self: Algorithm, rewards, correct, group, lengths, mask, cost, values):
     "Advantages (B,T) and (B,), and returns (B,T) or None, from completions that are kept; all arguments are NumPy arrays."
@@ -201,7 +201,7 @@ def estimate(self: Algorithm, rewards, correct, group, lengths, mask, cost, valu
         adv = to_tokens(a, mask)
     return np.where(mask, self.whiten(adv, mask), 0.), a, returns
 
-# %% ../nbs/08_algorithm.ipynb #fa8db937
+# %% ../nbs/08_algorithm.ipynb #77baa0fa
 @patch
 def advantages(self: Algorithm,
     rollout,         # Has completion_mask (B,T), group, lengths, truncated (B,)
@@ -225,7 +225,7 @@ def advantages(self: Algorithm,
     t = torch.as_tensor
     return Advantages(t(adv), t(a), t(keep), t(mask & (keep & ~off)[:, None]), None if returns is None else t(returns), stats)
 
-# %% ../nbs/08_algorithm.ipynb #f65762bd
+# %% ../nbs/08_algorithm.ipynb #53baf29a
 @patch
 def weights(self: Algorithm,
     mask,         # (B,T) bool, `Advantages.mask` of the step's completions
@@ -239,7 +239,7 @@ def weights(self: Algorithm,
     W[keep] = self.aggregate(mask[keep].bool(), group[keep])
     return W
 
-# %% ../nbs/08_algorithm.ipynb #513b5fba
+# %% ../nbs/08_algorithm.ipynb #0a2409c0
 @dataclass(frozen=True)
 class Loss:
     "The loss of a micro-batch. Add up the totals of a step's micro-batches."
@@ -249,7 +249,7 @@ class Loss:
     per_token: torch.Tensor  # (B,T), w * surrogate, 0 on padding
     stats: dict              # Sums for `merge_stats`
 
-# %% ../nbs/08_algorithm.ipynb #b3b6af52
+# %% ../nbs/08_algorithm.ipynb #86e24591
 @patch
 def check_inputs(self: Algorithm, **given):
     "Refuse to compute a loss without something that a component needs."
@@ -267,7 +267,7 @@ def loss_stats(self: Algorithm, logp, old, mask, clipped, ref, sampler, entropy)
     if entropy is not None: s['entropy'] = entropy.sum()
     return s
 
-# %% ../nbs/08_algorithm.ipynb #2a72f27b
+# %% ../nbs/08_algorithm.ipynb #7f273039
 @patch
 def loss(self: Algorithm,
     logp,            # (B,T) log-probs under the policy, with gradient
@@ -295,7 +295,7 @@ def loss(self: Algorithm,
     stats = self.loss_stats(logp, old, mask, clipped, ref, sampler, entropy) | terms | dict(loss=total)
     return Loss(total, terms['policy_loss'].detach(), terms['kl_loss'].detach(), ell.detach(), {k: v.detach() for k, v in stats.items()})
 
-# %% ../nbs/08_algorithm.ipynb #5834a2e4
+# %% ../nbs/08_algorithm.ipynb #095c0e5c
 PER_TOKEN = dict(clipped='clip_fraction', half_log_ratio_sq='approx_kl', kl='kl', sampler_gap='sampler_gap', entropy='entropy')
 
 def merge_stats(
@@ -306,7 +306,7 @@ def merge_stats(
     n = max(total.pop('tokens'), 1)
     return {PER_TOKEN.get(k, k): v/n if k in PER_TOKEN else v for k, v in total.items()} | {'tokens': int(n)}
 
-# %% ../nbs/08_algorithm.ipynb #4965baf8
+# %% ../nbs/08_algorithm.ipynb #fe7d4c47
 def replay(
     algo: Algorithm,
     batch: dict,             # Lists: logp, old, mask (B,T); group, correct (B,); and ref, sampler, truncated where needed
@@ -324,7 +324,7 @@ def replay(
     grad, = torch.autograd.grad(l.total, logp)
     return dict(rewards=b.rewards, keep=adv.keep, advantages=adv.values, sequence_advantage=adv.sequence, weights=W, per_token_loss=l.per_token, grad_logp=grad, metrics=merge_stats([l.stats]))
 
-# %% ../nbs/08_algorithm.ipynb #1e66537b
+# %% ../nbs/08_algorithm.ipynb #55c653ca
 _presets = _registry.setdefault('algorithm', {})    # key of the name -> key of the variant -> Algorithm
 
 def register_algorithm(
@@ -339,7 +339,7 @@ def _discover():
     package = importlib.import_module('nano_reasoner.algorithms')
     for m in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{m.name}')
 
-# %% ../nbs/08_algorithm.ipynb #a3441fdb
+# %% ../nbs/08_algorithm.ipynb #c4bfae9b
 def names() -> list[str]:
     "The names of all algorithms."
     _discover()
@@ -353,7 +353,7 @@ def variants(
     if not found: raise UserError(f'algorithm `{name}` is not known', where='training.algo', allowed=', '.join(names()), fix=did_you_mean(str(name).upper(), names()))
     return list(found.values())
 
-# %% ../nbs/08_algorithm.ipynb #021274ae
+# %% ../nbs/08_algorithm.ipynb #648bac45
 @patch
 def resolve(self: Algorithm,
     max_new_tokens: int | None    # Generation budget in tokens
@@ -385,7 +385,7 @@ def from_config(
     algo = get(t.algo, t.variant, None, dict(cfg.algorithm))
     return (algo.but(reward=dict(cfg.rewards)) if cfg.rewards else algo).resolve(t.max_new_tokens)
 
-# %% ../nbs/08_algorithm.ipynb #264ba89e
+# %% ../nbs/08_algorithm.ipynb #1b27cabd
 @dataclass(frozen=True)
 class Table:
     "Rows of text with column heads; prints as text, shows as a table in a notebook."
@@ -401,7 +401,7 @@ class Table:
         line = lambda r: '| ' + ' | '.join(c.replace('|', '\\|') for c in r) + ' |'
         return '\n'.join([line(self.columns), '|' + '---|'*len(self.columns), *map(line, self.rows)])
 
-# %% ../nbs/08_algorithm.ipynb #254e0515
+# %% ../nbs/08_algorithm.ipynb #1f5ebdcd
 def preset_table(
     algos=None,              # Algorithms or names; None: every variant of every algorithm
     changes: bool = False    # Only the components in which they differ

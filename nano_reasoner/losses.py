@@ -7,20 +7,20 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/losses.html.md"""
 # %% auto #0
 __all__ = ['MAX_LOG_RATIO', 'token', 'ratio', 'clip', 'reinforce', 'token_mean', 'seq_mean_token_mean', 'k1', 'k2', 'k3', 'none']
 
-# %% ../nbs/07_losses.ipynb #5fd191f8
+# %% ../nbs/07_losses.ipynb #64a6dc2e
 import math
 
 import torch
 
 from .config import part, register
 
-# %% ../nbs/07_losses.ipynb #f56185a5
+# %% ../nbs/07_losses.ipynb #86bea272
 @register('level')
 def token(logp, old, mask):
     "The log-ratio of each token."
     return logp - old
 
-# %% ../nbs/07_losses.ipynb #026663db
+# %% ../nbs/07_losses.ipynb #54188c48
 MAX_LOG_RATIO = 20.
 
 def ratio(
@@ -29,7 +29,7 @@ def ratio(
     "The probability ratio, kept finite."
     return x.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
 
-# %% ../nbs/07_losses.ipynb #5564bc28
+# %% ../nbs/07_losses.ipynb #2d618b74
 @register('surrogate')
 def clip(x, adv, logp, mask, *, eps_low: float = 0.2, eps_high: float = 0.2, dual: float | None = None):
     "PPO's clipped surrogate, with separate bounds and an optional dual clip."
@@ -40,27 +40,27 @@ def clip(x, adv, logp, mask, *, eps_low: float = 0.2, eps_high: float = 0.2, dua
     capped = (adv < 0) & (r > dual)
     return torch.where(capped, -dual*adv, loss), clipped | capped
 
-# %% ../nbs/07_losses.ipynb #34635793
+# %% ../nbs/07_losses.ipynb #a1c2c4e9
 @register('surrogate')
 def reinforce(x, adv, logp, mask):
     "The plain policy gradient, without a ratio."
     return -adv*logp, torch.zeros_like(mask)
 
-# %% ../nbs/07_losses.ipynb #6846fe32
+# %% ../nbs/07_losses.ipynb #3232aa7c
 @register('aggregate')
 def token_mean(mask, group):
     "The mean over all tokens of the optimiser step."
     m = mask.double()
     return m / m.sum().clamp(min=1)
 
-# %% ../nbs/07_losses.ipynb #39599b48
+# %% ../nbs/07_losses.ipynb #cb430162
 @register('aggregate')
 def seq_mean_token_mean(mask, group):
     "The mean over completions of the mean over each one's tokens."
     m = mask.double()
     return m / m.sum(1, keepdim=True).clamp(min=1) / max(len(m), 1)
 
-# %% ../nbs/07_losses.ipynb #129cb41b
+# %% ../nbs/07_losses.ipynb #f99c6e72
 @register('kl')
 def k1(logp, ref):
     "The log-ratio itself; for use in the reward."
@@ -71,14 +71,14 @@ def k2(logp, ref):
     "Half the squared log-ratio."
     return (logp - ref).square() / 2
 
-# %% ../nbs/07_losses.ipynb #dffdcca7
+# %% ../nbs/07_losses.ipynb #cca9c0f1
 @register('kl')
 def k3(logp, ref):
     "Never negative, with an unbiased value."
     d = (logp - ref).clamp(min=-MAX_LOG_RATIO)
     return torch.exp(-d) + d - 1
 
-# %% ../nbs/07_losses.ipynb #625678ca
+# %% ../nbs/07_losses.ipynb #59b218b3
 @register('off_policy')
 def none(old, sampler, mask):
     "No correction."

@@ -7,20 +7,20 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algorithms/dr_grpo.html.md""
 # %% auto #0
 __all__ = ['DR_GRPO', 'DR_GRPO_PAPER', 'seq_mean_token_sum_norm', 'group_mean_token_mean']
 
-# %% ../../nbs/algorithms/11_dr_grpo.ipynb #ea60dae2
+# %% ../../nbs/algorithms/11_dr_grpo.ipynb #56e41f95
 import torch
 
 from ..algorithm import Algorithm, register_algorithm
 from ..config import UserError, register
 
-# %% ../../nbs/algorithms/11_dr_grpo.ipynb #7e6fe2ac
+# %% ../../nbs/algorithms/11_dr_grpo.ipynb #1015b70b
 @register('aggregate')
 def seq_mean_token_sum_norm(mask, group, *, C: int | str = 'max_new_tokens'):
     "The mean over completions of the sum over each one's tokens, divided by the constant `C`."
     if isinstance(C, str): raise UserError(f'the constant C is {C!r}', where='algorithm.aggregate.C', allowed='a number of tokens', fix='pass max_new_tokens')
     return mask.double() / (max(len(mask), 1)*C)
 
-# %% ../../nbs/algorithms/11_dr_grpo.ipynb #5f796e5a
+# %% ../../nbs/algorithms/11_dr_grpo.ipynb #23a48bc3
 @register('aggregate')
 def group_mean_token_mean(mask, group):
     "The mean over groups of the mean over each one's tokens."
@@ -28,7 +28,7 @@ def group_mean_token_mean(mask, group):
     tokens = torch.zeros(len(ids), dtype=m.dtype).index_add(0, g, m.sum(1))
     return m / tokens.clamp(min=1)[g][:, None] / max(len(ids), 1)
 
-# %% ../../nbs/algorithms/11_dr_grpo.ipynb #070d8f4d
+# %% ../../nbs/algorithms/11_dr_grpo.ipynb #aeaa0c72
 _common = dict(baseline='group_mean', scale='none', citation='Liu et al. 2025, Understanding R1-Zero-Like Training, arXiv:2503.20783')
 
 DR_GRPO = register_algorithm(Algorithm('DR.GRPO', 'length rule', aggregate='group_mean_token_mean', **_common))

@@ -7,10 +7,10 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algorithms/grpo.html.md"""
 # %% auto #0
 __all__ = ['GRPO']
 
-# %% ../../nbs/algorithms/10_grpo.ipynb #1ce47d29
+# %% ../../nbs/algorithms/10_grpo.ipynb #1915cb69
 from ..algorithm import Algorithm, register_algorithm
 
-# %% ../../nbs/algorithms/10_grpo.ipynb #8ba30483
+# %% ../../nbs/algorithms/10_grpo.ipynb #9c537ccc
 GRPO = register_algorithm(Algorithm('GRPO',
     baseline='group_mean', scale='group_std',
     aggregate='seq_mean_token_mean',
