@@ -9,7 +9,7 @@ __all__ = ['METRICS', 'EVAL_KEYS', 'Callback', 'Control', 'flat', 'eval_summary'
            'RolloutTracker', 'read_rollouts', 'printable', 'clock', 'progress_line', 'ConsoleProgress', 'redact',
            'WandbTracker']
 
-# %% ../nbs/22_tracking.ipynb #47011fbd
+# %% ../nbs/22_tracking.ipynb #e805d27b
 import gzip, json, math, os, re, secrets, sys, threading, time, warnings
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .checkpoints import write_atomic
 
-# %% ../nbs/22_tracking.ipynb #8b408b4c
+# %% ../nbs/22_tracking.ipynb #f20f322a
 class Callback:
     "Something that listens to a run. `trainer` has step, total_steps, run, cfg, algo (None for SFT), phase ('sft' or 'rl') and state."
     def before_fit(self, trainer):
@@ -31,7 +31,7 @@ class Callback:
     def after_fit(self, trainer):
         "Called once at the end, also when the run was stopped or failed."
 
-# %% ../nbs/22_tracking.ipynb #37247450
+# %% ../nbs/22_tracking.ipynb #5a0710f5
 class Control:
     "Pause, resume or stop a run from any thread."
     def __init__(self): self._go, self._stop = threading.Event(), threading.Event(); self.reset()
@@ -42,7 +42,7 @@ class Control:
 
     def pause(self):
         "Ask the run to wait at its next `checkpoint`."
-        if not self._stop.is_set(): self._go.clear()
+        self._go.clear()
 
     def resume(self):
         "Let a paused run go on."
@@ -50,7 +50,7 @@ class Control:
 
     def stop(self):
         "Ask the run to finish its step, save and return; ends a pause."
-        self._stop.set(); self._go.set()
+        self._stop.set()
 
     def checkpoint(self):
         "Wait here while the run is paused."
@@ -62,7 +62,7 @@ class Control:
     def state(self) -> str:                # 'running', 'paused' or 'stopping'
         return 'stopping' if self._stop.is_set() else 'running' if self._go.is_set() else 'paused'
 
-# %% ../nbs/22_tracking.ipynb #04e06b4e
+# %% ../nbs/22_tracking.ipynb #317caa56
 METRICS = {
     'reward':            'mean reward of the sampled completions',
     'accuracy':          'share of the sampled completions whose answer is right',
@@ -78,7 +78,7 @@ METRICS = {
     'seconds_update':    'of which the optimiser step',
 }
 
-# %% ../nbs/22_tracking.ipynb #1b6f184a
+# %% ../nbs/22_tracking.ipynb #a44b66e4
 def flat(
     values: dict                    # Name -> number, text, or array with one element
 ) -> tuple[dict, dict]:             # (what JSON can hold, {name: 'nan' | 'inf' | '-inf'})
@@ -87,7 +87,7 @@ def flat(
     bad = {k: str(v) for k, v in res.items() if isinstance(v, float) and not math.isfinite(v)}
     return {k: None if k in bad else v for k, v in res.items()}, bad
 
-# %% ../nbs/22_tracking.ipynb #668fd867
+# %% ../nbs/22_tracking.ipynb #e82b1c7f
 EVAL_KEYS = ('n', 'correct', 'accuracy', 'lenient', 'truncated', 'no_answer')
 
 def eval_summary(
@@ -114,7 +114,7 @@ class JSONLTracker(Callback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, 'a', encoding='utf-8') as f: f.write(json.dumps({**values, **head}, allow_nan=False) + '\n')
 
-# %% ../nbs/22_tracking.ipynb #d8870257
+# %% ../nbs/22_tracking.ipynb #cc842562
 def read_metrics(
     run: Path,                  # A run folder
     kind: str | None = None     # 'step' or 'eval'; None is both
@@ -132,7 +132,7 @@ def read_metrics(
     if bad: warnings.warn(f'{path.name}: {len(bad)} damaged lines are passed over, the first is line {bad[0]}', stacklevel=2)
     return [d for d in res if kind in (None, d.get('kind'))]
 
-# %% ../nbs/22_tracking.ipynb #635d250a
+# %% ../nbs/22_tracking.ipynb #18ecac6b
 @patch
 def before_fit(self: JSONLTracker, trainer):
     "Drop what was written about steps that will be made again."
@@ -140,7 +140,7 @@ def before_fit(self: JSONLTracker, trainer):
     keep = [d for d in read_metrics(self.path.parent) if trainer.step and d['step'] <= trainer.step]
     write_atomic(self.path, ''.join(json.dumps(d) + '\n' for d in keep))
 
-# %% ../nbs/22_tracking.ipynb #3cc86dd7
+# %% ../nbs/22_tracking.ipynb #01a39e90
 def rollout_rows(
     step: int,         # The optimiser step the completions are sampled for
     rollout,           # The completions
@@ -172,7 +172,7 @@ def _rollout_files(folder):
     found = [(int(m[1]), p) for p in Path(folder).glob('step_*.jsonl.gz') if (m := re.fullmatch(r'step_(\d{6,})\.jsonl\.gz', p.name))]
     return sorted(found)
 
-# %% ../nbs/22_tracking.ipynb #53223f81
+# %% ../nbs/22_tracking.ipynb #091681e9
 def read_rollouts(
     run: Path,                  # A run folder
     step: int | None = None     # One step; None is all
@@ -185,7 +185,7 @@ def read_rollouts(
         except (OSError, EOFError, ValueError) as e: warnings.warn(f'{p.name} cannot be read and is passed over: {e}', stacklevel=2)
     return res
 
-# %% ../nbs/22_tracking.ipynb #f2b88152
+# %% ../nbs/22_tracking.ipynb #120da7ab
 _ESCAPE = re.compile(r'\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|.)?|\x9b[0-?]*[ -/]*[@-~]', re.S)
 _HIDDEN = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]')
 
@@ -195,7 +195,7 @@ def printable(
     "Text that is safe to print."
     return _HIDDEN.sub('', _ESCAPE.sub('', str(text)))
 
-# %% ../nbs/22_tracking.ipynb #f484a4c3
+# %% ../nbs/22_tracking.ipynb #b7543977
 _SHOWN = {'rl': (('reward', '{:.3f}'), ('accuracy', '{:.1%}'), ('completion_length', '{:.0f}'), ('truncated', '{:.0%}')), 'sft': (('loss', '{:.4f}'), ('accuracy', '{:.1%}'))}
 
 def clock(
@@ -220,7 +220,7 @@ def progress_line(
     if (whole := sum(parts.values())): out.append(' '.join(f'{k} {100*v/whole:.0f}%' for k, v in parts.items() if v))
     return '  '.join(out)
 
-# %% ../nbs/22_tracking.ipynb #2b56eb4c
+# %% ../nbs/22_tracking.ipynb #1515a3e0
 class ConsoleProgress(Callback):
     "Progress of a run: a bar in a terminal, a line now and then elsewhere."
     def __init__(self,
@@ -249,7 +249,7 @@ class ConsoleProgress(Callback):
         if self.live: self.live.stop(); self.live = None
         self.say(f'{trainer.step} steps, {clock(time.monotonic() - self.begin)}')
 
-# %% ../nbs/22_tracking.ipynb #a8d72d4b
+# %% ../nbs/22_tracking.ipynb #e77f2090
 @patch
 def say(self: ConsoleProgress, text):
     "Print a line, above the bar if there is one."
@@ -289,7 +289,7 @@ def _draw(self: ConsoleProgress, trainer):
     self.bar.update(self.task, completed=trainer.step)
     self.live.update(Group(self.bar, Text(printable(self._line(trainer)))))
 
-# %% ../nbs/22_tracking.ipynb #115d87c5
+# %% ../nbs/22_tracking.ipynb #5e4c8374
 _SECRET = re.compile(r'(?i)(?:key|secret|passw(?:or)?d|credential|token(?!s\b|izer|_type))')    # max_new_tokens and tokenizer are none
 
 def redact(
@@ -306,7 +306,7 @@ def redact(
     for v in known: x = x.replace(v, '***')
     return x
 
-# %% ../nbs/22_tracking.ipynb #b103000b
+# %% ../nbs/22_tracking.ipynb #6b767f9d
 class WandbTracker(Callback):
     "Sends metrics to Weights & Biases; its failures never stop a run."
     def __init__(self,
@@ -325,7 +325,7 @@ class WandbTracker(Callback):
             self.errors += 1
             if self.errors == 1: warnings.warn(f'W&B failed; training goes on without it: {redact(printable(f"{type(e).__name__}: {e}"))}')
 
-# %% ../nbs/22_tracking.ipynb #1c85dd97
+# %% ../nbs/22_tracking.ipynb #352dca0a
 @patch
 def _init(self: WandbTracker, step):
     import wandb
