@@ -11,7 +11,7 @@ __all__ = ['Count', 'Whole', 'Positive', 'NonNeg', 'Rate', 'Share', 'Text', 'Fla
            'parse_yaml', 'load_config', 'config_diff', 'template', 'register', 'Part', 'part']
 
 # %% ../nbs/00_config.ipynb #b183b03a
-import difflib, inspect, math, os, re, reprlib, warnings
+import difflib, inspect, math, os, re, reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -519,12 +519,12 @@ def _as_list(overrides) -> list:
     if not isinstance(overrides, (list, tuple, type(None))): raise UserError(f'the overrides are {_show(overrides)}', allowed='a list of key=value')
     return list(overrides or ())
 
-def _preset(name) -> dict:
+def _preset(name) -> list:
     "The leaves of a preset; its case and punctuation do not matter."
-    if name is None: return {}
+    if name is None: return []
     found = {algo_key(k): k for k in PRESETS}.get(algo_key(str(name)))
     if not found: raise UserError(f'the preset `{_show(name)}` is not known', allowed=', '.join(PRESETS), fix=did_you_mean(name, PRESETS))
-    return _merge({}, _leaves(PRESETS[found], lambda p: f'preset {found}'), once=True)
+    return list(_leaves(PRESETS[found], lambda p: f'preset {found}'))
 
 # %% ../nbs/00_config.ipynb #1cf1fa2b
 PRESETS = {name: {'training': {'batch_size': b, 'group_size': g}} for name, b, g in
@@ -535,17 +535,12 @@ def load_config(
     overrides: Iterable[str] = (),     # `key=value` as on the command line; a later one wins
     preset: str | None = None          # A name in `PRESETS`
 ) -> Config:                           # Complete and valid; anything else is one `UserError` that names every fault
-    "Make a `Config`. Precedence: defaults < preset < source < overrides; a preset value that the source beats is warned about."
+    "Make a `Config`. Precedence: defaults < source < preset < overrides."
     given, lines, name = _source(source)
     where = lambda p: f'{name}, line {lines[p]}' if p in lines else name
-    weak = _preset(preset)
-    leaves = base = _merge(weak, _leaves(given, where), once=True)
-    for o in _as_list(overrides): leaves = _merge(leaves, _override(o), once=False)
-    cfg = _validate(leaves)
-    for path, (v, _) in weak.items():
-        if leaves[path] is base.get(path) and leaves[path][0] != v:
-            warnings.warn(f"preset {preset}: {'.'.join(path)}={v} has no effect, {leaves[path][1] or 'the source'} says {leaves[path][0]}", stacklevel=2)
-    return cfg
+    leaves = _merge({}, _leaves(given, where), once=True)
+    for more in (_preset(preset), *map(_override, _as_list(overrides))): leaves = _merge(leaves, more, once=False)
+    return _validate(leaves)
 
 # %% ../nbs/00_config.ipynb #2b73b27f
 class _Dumper(yaml.SafeDumper):
