@@ -7,13 +7,13 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 # %% auto #0
 __all__ = ['app', 'Settings', 'ConfigFile', 'Preset', 'Fresh', 'Algo', 'Variant', 'Tokens', 'Temperature', 'Split', 'Size',
            'BatchSize', 'Model', 'PLANNED', 'set_environment', 'quiet_libraries', 'one_line_warnings', 'stoppable',
-           'as_overrides', 'run_before', 'check_lengths', 'facts', 'plan_rl', 'load_parts', 'fit', 'announce', 'sft',
-           'train', 'main', 'find_model', 'config_beside', 'name_of_model', 'result_path', 'weights_id',
-           'eval_progress', 'load_for_eval', 'run_evaluation', 'print_result', 'evaluate', 'is_result', 'result_of',
-           'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions', 'chat', 'print_config',
-           'demo', 'about']
+           'as_overrides', 'main', 'print_config', 'demo', 'run_before', 'check_lengths', 'facts', 'plan', 'load_parts',
+           'fit', 'announce', 'sft', 'train', 'find_model', 'config_beside', 'name_of_model', 'result_path',
+           'weights_id', 'eval_progress', 'load_for_eval', 'run_evaluation', 'print_result', 'evaluate', 'is_result',
+           'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions', 'chat',
+           'about']
 
-# %% ../nbs/40_cli.ipynb #40bfbc63
+# %% ../nbs/40_cli.ipynb #c73a4fd7
 import hashlib, json, os, re, signal, sys, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +22,10 @@ from typing import Annotated, Optional
 import typer
 
 from .checkpoints import (MANIFEST, _choose, check_writable, is_finished, prepare_run, read_manifest, resolve_checkpoint, run_folder, steps)
-from .config import UserError, load_config, template
+from .config import PRESETS, UserError, load_config, template
 from .tracking import printable
 
-# %% ../nbs/40_cli.ipynb #df041674
+# %% ../nbs/40_cli.ipynb #ac2b4a2c
 def set_environment():
     "What must stand in the environment before torch is imported; a user's own values stay."
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -46,7 +46,7 @@ def one_line_warnings():
         warnings.showwarning = show
         yield
 
-# %% ../nbs/40_cli.ipynb #66ec1a8c
+# %% ../nbs/40_cli.ipynb #5f12e99e
 @contextmanager
 def stoppable(
     control     # The trainer's `Control`
@@ -63,13 +63,13 @@ def stoppable(
     finally:
         for s, h in old.items(): signal.signal(s, h)
 
-# %% ../nbs/40_cli.ipynb #8a48821c
+# %% ../nbs/40_cli.ipynb #fca5adcb
 app = typer.Typer(name='nano-reasoner', rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
                   context_settings={'help_option_names': ['-h', '--help']})
 
-Settings = Annotated[Optional[list[str]], typer.Argument(metavar='[KEY=VALUE]...', help='Settings that win over everything else, such as training.group_size=4.', show_default=False)]
+Settings = Annotated[Optional[list[str]], typer.Argument(metavar='KEY=VALUE', help='Settings that win over everything else, such as training.group_size=4.', show_default=False)]
 ConfigFile = Annotated[Optional[str], typer.Option('--config', '-c', metavar='FILE', help='A YAML file; `nano-reasoner config` prints one to start from.', show_default=False)]
-Preset = Annotated[Optional[str], typer.Option(metavar='NAME', help='Batch and group size for a device: t4, l4, a100-40, a100-80, cpu.', show_default=False)]
+Preset = Annotated[Optional[str], typer.Option(metavar='NAME', help=f'Batch and group size of RL for a device: {", ".join(PRESETS)}.', show_default=False)]
 Fresh = Annotated[bool, typer.Option('--fresh', help='Begin a new numbered run even if there is one to go on with.')]
 Algo = Annotated[Optional[str], typer.Option(metavar='NAME', help='The algorithm: GRPO, DR.GRPO, ...; case and punctuation do not matter.', show_default=False)]
 Variant = Annotated[Optional[str], typer.Option(metavar='NAME', help='A variant of the algorithm, such as paper.', show_default=False)]
@@ -79,7 +79,6 @@ Split = Annotated[Optional[str], typer.Option(metavar='NAME', help='The split of
 Size = Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Number of problems; by default eval.size, or all.', show_default=False)]
 BatchSize = Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Answers generated at once; changes memory and time only.', show_default=False)]
 
-# %% ../nbs/40_cli.ipynb #3a5cc889
 def as_overrides(
     settings,      # What was typed as KEY=VALUE, or None
     **options      # Dotted key -> value of an option, or None
@@ -87,7 +86,50 @@ def as_overrides(
     "Options as settings, weaker than those that were typed."
     return [f'{k}={v}' for k, v in options.items() if v is not None] + list(settings or [])
 
-# %% ../nbs/40_cli.ipynb #9c96cbd2
+# %% ../nbs/40_cli.ipynb #28d7dc6e
+def main(
+    argv: list | None = None    # Arguments; None: those of the process
+):
+    "The entry point of the command: always ends with SystemExit; 2 is a mistake of the user."
+    set_environment()
+    with one_line_warnings():
+        try: app(argv, prog_name='nano-reasoner')
+        except UserError as e:
+            print(f'nano-reasoner: {printable(e)}', file=sys.stderr)
+            raise SystemExit(2) from None
+
+# %% ../nbs/40_cli.ipynb #d8ccd163
+@app.command('config')
+def print_config(name: Annotated[str, typer.Argument(metavar='[base|sft]', help='base is for RL, sft for the cold start.')] = 'base'):
+    """Print a configuration file with every setting, its default and its meaning.
+
+    \b
+    nano-reasoner config base > my.yaml
+    nano-reasoner train --config my.yaml
+    """
+    print(template(name), end='')
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, metavar='N', help='Seed of data, weights and sampling.')] = 42,
+    algo: Annotated[str, typer.Option(metavar='NAME', help='The algorithm: GRPO, DR.GRPO, ...')] = 'GRPO', variant: Variant = None,
+    out: Annotated[str, typer.Option(metavar='DIR', help='Folder for runs, table and picture.')] = 'checkpoints/demo',
+    quick: Annotated[bool, typer.Option('--quick', help='A minute instead of several: shows that everything runs, not that it learns.')] = False, fresh: Fresh = False
+):
+    """Teach a tiny model arithmetic on this computer: cold start, RL, control, table and picture.
+
+    The model has random weights at the start, the problems are generated, nothing is downloaded. The control continues the cold start for the time RL took, so that the table shows what RL adds. Given again after an interruption,
+    the command goes on.
+
+    \b
+    nano-reasoner demo
+    nano-reasoner demo --algo DR.GRPO --seed 1 --out checkpoints/demo-dr
+    """
+    from nano_reasoner.pipeline import run_demo
+    try: run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
+    except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoint in {out}', file=sys.stderr); raise
+
+# %% ../nbs/40_cli.ipynb #bc2039b4
 def run_before(
     cfg,           # The Config
     slug: str,     # 'sft' or the algorithm's
@@ -103,7 +145,7 @@ def run_before(
     if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase)
     return folder, 'new'
 
-# %% ../nbs/40_cli.ipynb #eafb453b
+# %% ../nbs/40_cli.ipynb #86de07e2
 def check_lengths(
     policy,                # The model
     max_new_tokens: int,   # Tokens an answer may have
@@ -114,7 +156,7 @@ def check_lengths(
     for d in datasets:
         if d: encode_prompts(policy, sorted((r['prompt'] for r in d), key=len)[-16:], max_new_tokens)
 
-# %% ../nbs/40_cli.ipynb #a6a4985e
+# %% ../nbs/40_cli.ipynb #30078260
 def facts(
     policy     # The model
 ) -> str:      # One line
@@ -125,19 +167,20 @@ def facts(
     bits = ', base in 4 bits' if i.get('load_in_4bit') else ''
     return f'model {i["model"]}: {size} parameters, {how}; {i.get("dtype", "")}{bits} on {i["device"]}, attention {i.get("attention", "")}'
 
-def plan_rl(
+def plan(
     cfg,             # The Config
+    phase: str,      # 'sft' or 'rl'
     problems: int    # Size of the training set
 ) -> str:            # One line
     "What the sizes of a configuration mean for a run."
-    t = cfg.training
-    s = t.sizes(problems)
-    prompts, each = s['prompts in a rollout'], s['optimiser steps on a rollout']
-    n = t.steps or max(-(-problems*t.epochs//prompts), 1)
-    return (f'{problems:,} problems; a step is {prompts} prompts x {t.group_size} completions = {s["completions in a rollout"]}, with {each} update{"s" if each > 1 else ""}; '
-            f'{n:,} steps are {n*prompts/problems:.2f} passes' + (f', at most {t.minutes:g} minutes' if t.minutes else ''))
+    t = cfg.sft if phase == 'sft' else cfg.training
+    sizes = None if phase == 'sft' else t.sizes(problems)
+    each = t.batch_size if phase == 'sft' else sizes['prompts in a rollout']
+    n = t.steps or max(-(-problems*t.epochs//each), 1)
+    step = f'{each} worked solutions' if phase == 'sft' else f'{each} prompts x {t.group_size} completions and {sizes["optimiser steps on a rollout"]} updates'
+    return f'{problems:,} problems; {n:,} steps of {step} are {n*each/problems:.2f} passes' + (f'; at most {t.minutes:g} minutes' if t.minutes else '')
 
-# %% ../nbs/40_cli.ipynb #5fab0a73
+# %% ../nbs/40_cli.ipynb #71867194
 def load_parts(
     cfg,            # The Config
     start: str,     # Model or checkpoint to load
@@ -150,7 +193,7 @@ def load_parts(
     from nano_reasoner.trainer import make_datasets
     tokenizer = load_tokenizer(start, cfg.model.revision)
     data, held = make_datasets(cfg, tokenizer, mode, max_samples)
-    print(plan_rl(cfg, len(data)) if mode == 'rl' else f'{len(data):,} worked solutions, {cfg.sft.batch_size} a step', f'; {len(held)} problems held out' if held else '; none held out', sep='', flush=True)
+    print(f'{plan(cfg, mode, len(data))}; {len(held or ())} problems held out', flush=True)
     seed_everything(cfg.seed)
     policy = UnifiedPolicyModel(start, cfg.training.algo, cfg.model, tokenizer=tokenizer)
     print(facts(policy), flush=True)
@@ -158,6 +201,7 @@ def load_parts(
     check_lengths(policy, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, held)
     return policy, data, held
 
+# %% ../nbs/40_cli.ipynb #38ce1c35
 def fit(
     trainer,        # A Loop
     fresh: bool     # Begin a new run in any case
@@ -174,7 +218,6 @@ def fit(
     if best: print(f'best: {best["accuracy"]:.1%} of {best["n"]} held-out problems, at step {best["step"]}')
     print(f'next: nano-reasoner evaluate {trainer.run/"best"}')
 
-# %% ../nbs/40_cli.ipynb #c0c40af2
 def announce(label, cfg, slug, fresh, phase, start) -> bool:
     "Say what the start means; whether there is anything to do."
     folder, state = run_before(cfg, slug, fresh, phase)
@@ -182,7 +225,7 @@ def announce(label, cfg, slug, fresh, phase, start) -> bool:
     print(f'{label} in {folder}: ' + ('goes on with the run that is there' if state == 'resume' else start), flush=True)
     return True
 
-# %% ../nbs/40_cli.ipynb #800b64a5
+# %% ../nbs/40_cli.ipynb #bc26f4f6
 @app.command()
 def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, fresh: Fresh = False):
     """Cold start: supervised fine-tuning on worked solutions.
@@ -200,7 +243,7 @@ def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = N
     from nano_reasoner.sft import SFTTrainer
     fit(SFTTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #3a75226c
+# %% ../nbs/40_cli.ipynb #42c3ee66
 @app.command()
 def train(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, algo: Algo = None, variant: Variant = None, fresh: Fresh = False):
     """Reinforcement learning from answers that can be checked.
@@ -220,19 +263,7 @@ def train(settings: Settings = None, config: ConfigFile = None, preset: Preset =
     policy, data, held = load_parts(cfg, start, 'rl', cfg.training.max_samples)
     fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #e12e7ca5
-def main(
-    argv: list | None = None    # Arguments; None: those of the process
-):
-    "The entry point of the command: always ends with SystemExit; 2 is a mistake of the user."
-    set_environment()
-    with one_line_warnings():
-        try: app(argv, prog_name='nano-reasoner')
-        except UserError as e:
-            print(f'nano-reasoner: {printable(e)}', file=sys.stderr)
-            raise SystemExit(2) from None
-
-# %% ../nbs/40_cli.ipynb #50ca8a02
+# %% ../nbs/40_cli.ipynb #9cf905ff
 def find_model(
     arg: str      # Run folder, step folder, `best`, model folder, hub name or tiny-arith
 ) -> tuple:       # (what to load, checkpoint folder or None)
@@ -263,7 +294,7 @@ def name_of_model(
     from nano_reasoner import algorithm
     return f'{algorithm.from_config(load_config(config)).label} {where}' if config else where
 
-# %% ../nbs/40_cli.ipynb #1054a512
+# %% ../nbs/40_cli.ipynb #1f35d552
 def result_path(name, folder, cfg, typed) -> Path:
     "Where the result goes: into the run's `eval` folder, else into <output_dir>/eval."
     same = ('eval.batch_size=', 'eval.split=', 'paths.', 'logging.')
@@ -279,7 +310,7 @@ def eval_progress(done, n, correct):
     "A line on standard error, replaced as it grows in a terminal."
     if sys.stderr.isatty(): print(f'\r{done} of {n} problems, {correct/done:.1%} correct so far', end='\n' if done == n else '', file=sys.stderr, flush=True)
 
-# %% ../nbs/40_cli.ipynb #a36e50c1
+# %% ../nbs/40_cli.ipynb #670950ba
 def load_for_eval(name, cfg):
     "A model with its tokenizer, as the configuration says, from a fixed seed."
     quiet_libraries()
@@ -304,19 +335,22 @@ def run_evaluation(
     policy = load_for_eval(name, cfg)
     check_lengths(policy, tokens, data)
     label = name_of_model(name, folder)
-    print(f'{label} on {len(data):,} problems of {d.dataset_name}, split {e.split}', flush=True)
-    return evaluate(NativeEngine(policy, e.batch_size), data, tokens, e.batch_size, e.temperature, cfg.seed, dict(name=label, model=name, weights=weights_id(folder)), progress=eval_progress, save=path)
+    print(f'{label} is asked {len(data):,} problems of {d.dataset_name}, split {e.split}', flush=True)
+    meta = dict(name=label, model=name, weights=weights_id(folder))
+    try: return evaluate(NativeEngine(policy, e.batch_size), data, tokens, e.batch_size, e.temperature, cfg.seed, meta, progress=eval_progress, save=path)
+    except KeyboardInterrupt: print('\ninterrupted; the same command goes on from here', file=sys.stderr); raise
 
+# %% ../nbs/40_cli.ipynb #73fef006
 def print_result(
     result      # An EvalResult
 ):
     "The result, and its parts by level and family if there are several."
-    print(result)
+    print(f'{printable(result.meta.get("name", "result"))}: {result}')
     for key in ('level', 'family'):
         parts = result.by(key)
         for k, r in parts.items() if len(parts) > 1 else (): print(f'  {key} {printable(k)}: {r}')
 
-# %% ../nbs/40_cli.ipynb #b9af852a
+# %% ../nbs/40_cli.ipynb #21e25bee
 @app.command()
 def evaluate(
     ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A run, a step folder, best, a model folder, a hub name or tiny-arith.')],
@@ -340,7 +374,7 @@ def evaluate(
     print_result(run_evaluation(name, folder, cfg, path))
     print(f'written to {path}')
 
-# %% ../nbs/40_cli.ipynb #49a703f1
+# %% ../nbs/40_cli.ipynb #fdbcc1be
 def is_result(arg) -> bool:
     "Whether an argument names a result file rather than a model."
     return Path(arg).suffix == '.json' or Path(arg).is_file()
@@ -361,7 +395,7 @@ def print_flips(comparison, a, b, most=5):
         for k in ids[:most]: print(f'  {word}: {printable(k)}  {" ".join(printable(asked[k]["question"]).split())[:90]}')
         if len(ids) > most: print(f'  {word}: and {len(ids) - most} more')
 
-# %% ../nbs/40_cli.ipynb #626959d2
+# %% ../nbs/40_cli.ipynb #e5552bb0
 Model = Annotated[str, typer.Argument(help='A result file (.json), or a checkpoint or model as for `evaluate`.')]
 
 @app.command()
@@ -387,7 +421,7 @@ def compare(a: Model, b: Model, settings: Settings = None, split: Split = None, 
     print(comparison.sentence)
     print_flips(comparison, A, B)
 
-# %% ../nbs/40_cli.ipynb #752fa683
+# %% ../nbs/40_cli.ipynb #722c5d9a
 def split_thinking(
     completion: str,   # What the model wrote
     prompt: str        # It may have opened the <think>
@@ -414,7 +448,7 @@ def reply(console, rollout, prompt):
     cut = f' (cut off after {int(rollout.lengths[0])} tokens)' if rollout.truncated[0] else ''
     console.print(f'answer: {printable(value)}{cut}' if value is not None else f'no answer{cut}')
 
-# %% ../nbs/40_cli.ipynb #629db7e3
+# %% ../nbs/40_cli.ipynb #b1f1a57f
 def questions():
     "Lines of standard input, with a prompt in a terminal."
     ask = lambda: print('? ', end='', flush=True) if sys.stdin.isatty() else None
@@ -447,38 +481,7 @@ def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint 
             reply(console, engine.generate([prompt], [{}], 1, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, temperature, cfg.seed + i), prompt)
         except UserError as e: print(printable(e), file=sys.stderr)
 
-# %% ../nbs/40_cli.ipynb #449a5f97
-@app.command('config')
-def print_config(name: Annotated[str, typer.Argument(metavar='[base|sft]', help='base is for RL, sft for the cold start.')] = 'base'):
-    """Print a configuration file with every setting, its default and its meaning.
-
-    \b
-    nano-reasoner config base > my.yaml
-    nano-reasoner train --config my.yaml
-    """
-    print(template(name), end='')
-
-@app.command()
-def demo(
-    seed: Annotated[int, typer.Option(min=0, metavar='N', help='Seed of data, weights and sampling.')] = 42,
-    algo: Annotated[str, typer.Option(metavar='NAME', help='The algorithm: GRPO, DR.GRPO, ...')] = 'GRPO', variant: Variant = None,
-    out: Annotated[str, typer.Option(metavar='DIR', help='Folder for runs, table and picture.')] = 'checkpoints/demo',
-    quick: Annotated[bool, typer.Option('--quick', help='A minute instead of several: shows that everything runs, not that it learns.')] = False, fresh: Fresh = False
-):
-    """Teach a tiny model arithmetic on this computer: cold start, RL, control, table and picture.
-
-    The model has random weights at the start, the problems are generated, nothing is downloaded. The control continues the cold start for the time RL took, so that the table shows what RL adds. Given again after an interruption,
-    the command goes on.
-
-    \b
-    nano-reasoner demo
-    nano-reasoner demo --algo DR.GRPO --seed 1 --out checkpoints/demo-dr
-    """
-    from nano_reasoner.pipeline import run_demo
-    try: run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
-    except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoint in {out}', file=sys.stderr); raise
-
-# %% ../nbs/40_cli.ipynb #0e337735
+# %% ../nbs/40_cli.ipynb #afcd9f2f
 PLANNED = ('infer', 'doctor', 'plan', 'lab', 'report', 'export', 'bench')
 
 def _planned(name):
