@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/plots.html.md"""
 __all__ = ['COLOURS', 'MARKERS', 'GREY', 'smooth', 'new_figure', 'save_figure', 'series', 'auto_window', 'draw_steps',
            'draw_evals', 'plot_curves', 'finish', 'draw_bars', 'plot_demo']
 
-# %% ../nbs/30_plots.ipynb #f374095e
+# %% ../nbs/30_plots.ipynb #c7b6eed5
 import math
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .checkpoints import write_atomic
 from .config import UserError
 from .tracking import read_metrics
 
-# %% ../nbs/30_plots.ipynb #29965190
+# %% ../nbs/30_plots.ipynb #ae071c24
 def smooth(
     values,          # Numbers, None or NaN, one a step
     window: int      # Steps averaged over; 1 changes nothing
@@ -33,7 +33,7 @@ def smooth(
     n = counts[hi] - counts[lo]
     return np.where(n > 0, (sums[hi] - sums[lo])/np.maximum(n, 1), np.nan)
 
-# %% ../nbs/30_plots.ipynb #a00857b7
+# %% ../nbs/30_plots.ipynb #a2d91ede
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000', '#F0E442')   # Okabe and Ito
 MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 GREY = '#666666'
@@ -54,14 +54,14 @@ def save_figure(fig, path) -> Path:
     "Write a PNG: all of it or nothing."
     from io import BytesIO
     path, data = Path(path), BytesIO()
-    fig.savefig(data, format='png', dpi=130)
+    fig.savefig(data, format='png', dpi=100)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data.getvalue())
     except OSError as e: raise UserError(f'cannot write the picture: {e.strerror}', str(path), fix='choose a folder you may write to') from e
     return path
 
-# %% ../nbs/30_plots.ipynb #a1e1ed10
+# %% ../nbs/30_plots.ipynb #f712e311
 def series(rows, key):
     "Steps and values of a metric; a missing one is NaN."
     v = [r.get(key) for r in rows]
@@ -71,7 +71,7 @@ def auto_window(n: int) -> int:
     "A window of about a fifteenth of the run."
     return max(1, n//15)
 
-# %% ../nbs/30_plots.ipynb #e2aa2468
+# %% ../nbs/30_plots.ipynb #451c1815
 def draw_steps(
     ax,               # Axes of a panel
     rows: list,       # Metrics of steps
@@ -96,7 +96,7 @@ def draw_evals(
     ax.fill_between(t, *(100*series(rows, k)[1] for k in ('low', 'high')), color=COLOURS[i % 8], alpha=.18, linewidth=0)
     ax.plot(t, 100*v, color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=4, linewidth=1.6, label=label)
 
-# %% ../nbs/30_plots.ipynb #dd8b1c49
+# %% ../nbs/30_plots.ipynb #38cf2ecf
 def plot_curves(
     runs: dict,          # Label -> run folder
     out=None,            # PNG file to write, or None
@@ -123,10 +123,11 @@ def finish(axes, titles):
         if ax.get_legend_handles_labels()[1]: ax.legend(frameon=False, fontsize=8)
         else: ax.text(.5, .5, 'not measured', transform=ax.transAxes, ha='center', color=GREY)
 
-# %% ../nbs/30_plots.ipynb #6f088548
+# %% ../nbs/30_plots.ipynb #1a7c7edb
 def draw_bars(
-    ax,            # Axes of a panel
-    table: dict    # Name -> level -> `EvalResult`
+    ax,                  # Axes of a panel
+    table: dict,         # Name -> level -> `EvalResult`
+    colours=COLOURS      # One for each name
 ):
     "Accuracy in per cent by level, a bar for each model, with 95% Wilson intervals."
     levels = list(next(iter(table.values())))
@@ -135,27 +136,29 @@ def draw_bars(
         acc = np.array([100*by[l].accuracy for l in levels])
         lo, hi = (np.array([100*by[l].interval[k] for l in levels]) for k in (0, 1))
         at = x + (i - (len(table) - 1)/2)*width
-        ax.bar(at, acc, .92*width, color=COLOURS[i % 8], label=name, yerr=np.maximum([acc - lo, hi - acc], 0), capsize=2, error_kw=dict(linewidth=1, ecolor='#333333'))
+        ax.bar(at, acc, .92*width, color=colours[i % len(colours)], label=name, yerr=np.maximum([acc - lo, hi - acc], 0), capsize=2, error_kw=dict(linewidth=1, ecolor='#333333'))
     ax.set_xticks(x, [f'{l} (n = {next(iter(table.values()))[l].n})' for l in levels])
-    ax.set_ylim(0, 105)
+    ax.set_ylim(0, 130); ax.set_yticks(range(0, 101, 20))      # room for the legend
+    ax.legend(frameon=False, fontsize=8, loc='upper center', ncols=2)
 
-# %% ../nbs/30_plots.ipynb #24a176f4
+# %% ../nbs/30_plots.ipynb #5ed35030
 def plot_demo(
-    sft_run,       # Run folder of the cold start
+    sft_run,       # Run folder of the cold start; its last evaluation is the level if RL has none before its first step
     rl_run,        # Run folder of RL
-    control_run,   # Run folder of the control: SFT continued; None if there is none
-    table: dict,   # Name -> level -> `EvalResult`
+    control_run,   # Run folder of the control, or None if it has other held-out problems
+    table: dict,   # Name -> level -> `EvalResult`; the last name is RL, the one before it the control
     out            # PNG file to write
 ) -> Path:
     "The demo's course and result in one picture."
     fig, (left, middle, right) = new_figure(3)
-    before, steps = read_metrics(sft_run, 'eval'), read_metrics(rl_run, 'step')
-    draw_evals(left, read_metrics(rl_run, 'eval'), 'RL', 0)
-    if control_run: draw_evals(left, read_metrics(control_run, 'eval'), 'SFT continued (its own steps)', 1)
-    if before: left.axhline(100*before[-1]['accuracy'], color=GREY, linestyle='--', linewidth=1.2, label='end of SFT')
-    draw_steps(middle, steps, 'reward', 'RL', 0)
+    *others, rl = table
+    evals = read_metrics(rl_run, 'eval')
+    level = [e for e in evals if e['step'] == 0] or read_metrics(sft_run, 'eval')
+    draw_evals(left, evals, rl, 0)
+    if control_run: draw_evals(left, read_metrics(control_run, 'eval'), f'{others[-1]} (its own steps)', 1)
+    if level: left.axhline(100*level[-1]['accuracy'], color=GREY, linestyle='--', linewidth=1.2, label='before RL')
+    draw_steps(middle, read_metrics(rl_run, 'step'), 'reward', rl, 0)
     finish((left, middle), ('held-out accuracy, % (95% interval)', 'reward in training'))
-    draw_bars(right, table)
+    draw_bars(right, table, [*('#bbbbbb', GREY, *COLOURS[2:])[:len(others) - 1], COLOURS[1], COLOURS[0]])
     right.set_title('final accuracy, % (95% interval)', fontsize=10)
-    right.legend(frameon=False, fontsize=8, loc='upper right')
     return save_figure(fig, out)
