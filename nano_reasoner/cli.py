@@ -13,7 +13,7 @@ __all__ = ['app', 'Settings', 'ConfigFile', 'Preset', 'Fresh', 'Algo', 'Variant'
            'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions', 'chat',
            'about']
 
-# %% ../nbs/40_cli.ipynb #c73a4fd7
+# %% ../nbs/40_cli.ipynb #c02b6c59
 import hashlib, json, os, re, signal, sys, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ from .checkpoints import (MANIFEST, _choose, check_writable, is_finished, prepar
 from .config import PRESETS, UserError, load_config, template
 from .tracking import printable
 
-# %% ../nbs/40_cli.ipynb #ac2b4a2c
+# %% ../nbs/40_cli.ipynb #04908a5d
 def set_environment():
     "What must stand in the environment before torch is imported; a user's own values stay."
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -46,7 +46,7 @@ def one_line_warnings():
         warnings.showwarning = show
         yield
 
-# %% ../nbs/40_cli.ipynb #5f12e99e
+# %% ../nbs/40_cli.ipynb #8da7a6bb
 @contextmanager
 def stoppable(
     control     # The trainer's `Control`
@@ -63,7 +63,7 @@ def stoppable(
     finally:
         for s, h in old.items(): signal.signal(s, h)
 
-# %% ../nbs/40_cli.ipynb #fca5adcb
+# %% ../nbs/40_cli.ipynb #902c8491
 app = typer.Typer(name='nano-reasoner', rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
                   context_settings={'help_option_names': ['-h', '--help']})
 
@@ -86,7 +86,7 @@ def as_overrides(
     "Options as settings, weaker than those that were typed."
     return [f'{k}={v}' for k, v in options.items() if v is not None] + list(settings or [])
 
-# %% ../nbs/40_cli.ipynb #28d7dc6e
+# %% ../nbs/40_cli.ipynb #489eb298
 def main(
     argv: list | None = None    # Arguments; None: those of the process
 ):
@@ -98,7 +98,7 @@ def main(
             print(f'nano-reasoner: {printable(e)}', file=sys.stderr)
             raise SystemExit(2) from None
 
-# %% ../nbs/40_cli.ipynb #d8ccd163
+# %% ../nbs/40_cli.ipynb #0acdec59
 @app.command('config')
 def print_config(name: Annotated[str, typer.Argument(metavar='[base|sft]', help='base is for RL, sft for the cold start.')] = 'base'):
     """Print a configuration file with every setting, its default and its meaning.
@@ -129,7 +129,7 @@ def demo(
     try: run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
     except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoint in {out}', file=sys.stderr); raise
 
-# %% ../nbs/40_cli.ipynb #bc2039b4
+# %% ../nbs/40_cli.ipynb #cb5a5a03
 def run_before(
     cfg,           # The Config
     slug: str,     # 'sft' or the algorithm's
@@ -145,7 +145,7 @@ def run_before(
     if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase)
     return folder, 'new'
 
-# %% ../nbs/40_cli.ipynb #86de07e2
+# %% ../nbs/40_cli.ipynb #7f24ca62
 def check_lengths(
     policy,                # The model
     max_new_tokens: int,   # Tokens an answer may have
@@ -156,7 +156,7 @@ def check_lengths(
     for d in datasets:
         if d: encode_prompts(policy, sorted((r['prompt'] for r in d), key=len)[-16:], max_new_tokens)
 
-# %% ../nbs/40_cli.ipynb #30078260
+# %% ../nbs/40_cli.ipynb #0276447e
 def facts(
     policy     # The model
 ) -> str:      # One line
@@ -177,10 +177,11 @@ def plan(
     sizes = None if phase == 'sft' else t.sizes(problems)
     each = t.batch_size if phase == 'sft' else sizes['prompts in a rollout']
     n = t.steps or max(-(-problems*t.epochs//each), 1)
-    step = f'{each} worked solutions' if phase == 'sft' else f'{each} prompts x {t.group_size} completions and {sizes["optimiser steps on a rollout"]} updates'
+    updates = sizes and sizes['optimiser steps on a rollout']
+    step = f'{each} worked solutions' if phase == 'sft' else f'{each} prompts x {t.group_size} completions and {updates} update{"s"*(updates > 1)}'
     return f'{problems:,} problems; {n:,} steps of {step} are {n*each/problems:.2f} passes' + (f'; at most {t.minutes:g} minutes' if t.minutes else '')
 
-# %% ../nbs/40_cli.ipynb #71867194
+# %% ../nbs/40_cli.ipynb #57613875
 def load_parts(
     cfg,            # The Config
     start: str,     # Model or checkpoint to load
@@ -201,7 +202,7 @@ def load_parts(
     check_lengths(policy, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, held)
     return policy, data, held
 
-# %% ../nbs/40_cli.ipynb #38ce1c35
+# %% ../nbs/40_cli.ipynb #745601ec
 def fit(
     trainer,        # A Loop
     fresh: bool     # Begin a new run in any case
@@ -225,7 +226,7 @@ def announce(label, cfg, slug, fresh, phase, start) -> bool:
     print(f'{label} in {folder}: ' + ('goes on with the run that is there' if state == 'resume' else start), flush=True)
     return True
 
-# %% ../nbs/40_cli.ipynb #bc26f4f6
+# %% ../nbs/40_cli.ipynb #7e130677
 @app.command()
 def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, fresh: Fresh = False):
     """Cold start: supervised fine-tuning on worked solutions.
@@ -243,7 +244,7 @@ def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = N
     from nano_reasoner.sft import SFTTrainer
     fit(SFTTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #42c3ee66
+# %% ../nbs/40_cli.ipynb #cbdfe75b
 @app.command()
 def train(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, algo: Algo = None, variant: Variant = None, fresh: Fresh = False):
     """Reinforcement learning from answers that can be checked.
@@ -263,7 +264,7 @@ def train(settings: Settings = None, config: ConfigFile = None, preset: Preset =
     policy, data, held = load_parts(cfg, start, 'rl', cfg.training.max_samples)
     fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #9cf905ff
+# %% ../nbs/40_cli.ipynb #be531027
 def find_model(
     arg: str      # Run folder, step folder, `best`, model folder, hub name or tiny-arith
 ) -> tuple:       # (what to load, checkpoint folder or None)
@@ -294,7 +295,7 @@ def name_of_model(
     from nano_reasoner import algorithm
     return f'{algorithm.from_config(load_config(config)).label} {where}' if config else where
 
-# %% ../nbs/40_cli.ipynb #1f35d552
+# %% ../nbs/40_cli.ipynb #c0a19e62
 def result_path(name, folder, cfg, typed) -> Path:
     "Where the result goes: into the run's `eval` folder, else into <output_dir>/eval."
     same = ('eval.batch_size=', 'eval.split=', 'paths.', 'logging.')
@@ -310,7 +311,7 @@ def eval_progress(done, n, correct):
     "A line on standard error, replaced as it grows in a terminal."
     if sys.stderr.isatty(): print(f'\r{done} of {n} problems, {correct/done:.1%} correct so far', end='\n' if done == n else '', file=sys.stderr, flush=True)
 
-# %% ../nbs/40_cli.ipynb #670950ba
+# %% ../nbs/40_cli.ipynb #a25d8fb5
 def load_for_eval(name, cfg):
     "A model with its tokenizer, as the configuration says, from a fixed seed."
     quiet_libraries()
@@ -340,7 +341,7 @@ def run_evaluation(
     try: return evaluate(NativeEngine(policy, e.batch_size), data, tokens, e.batch_size, e.temperature, cfg.seed, meta, progress=eval_progress, save=path)
     except KeyboardInterrupt: print('\ninterrupted; the same command goes on from here', file=sys.stderr); raise
 
-# %% ../nbs/40_cli.ipynb #73fef006
+# %% ../nbs/40_cli.ipynb #e185a07e
 def print_result(
     result      # An EvalResult
 ):
@@ -350,7 +351,7 @@ def print_result(
         parts = result.by(key)
         for k, r in parts.items() if len(parts) > 1 else (): print(f'  {key} {printable(k)}: {r}')
 
-# %% ../nbs/40_cli.ipynb #21e25bee
+# %% ../nbs/40_cli.ipynb #b527405e
 @app.command()
 def evaluate(
     ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A run, a step folder, best, a model folder, a hub name or tiny-arith.')],
@@ -374,7 +375,7 @@ def evaluate(
     print_result(run_evaluation(name, folder, cfg, path))
     print(f'written to {path}')
 
-# %% ../nbs/40_cli.ipynb #fdbcc1be
+# %% ../nbs/40_cli.ipynb #fb4d3425
 def is_result(arg) -> bool:
     "Whether an argument names a result file rather than a model."
     return Path(arg).suffix == '.json' or Path(arg).is_file()
@@ -395,7 +396,7 @@ def print_flips(comparison, a, b, most=5):
         for k in ids[:most]: print(f'  {word}: {printable(k)}  {" ".join(printable(asked[k]["question"]).split())[:90]}')
         if len(ids) > most: print(f'  {word}: and {len(ids) - most} more')
 
-# %% ../nbs/40_cli.ipynb #e5552bb0
+# %% ../nbs/40_cli.ipynb #aa097098
 Model = Annotated[str, typer.Argument(help='A result file (.json), or a checkpoint or model as for `evaluate`.')]
 
 @app.command()
@@ -421,7 +422,7 @@ def compare(a: Model, b: Model, settings: Settings = None, split: Split = None, 
     print(comparison.sentence)
     print_flips(comparison, A, B)
 
-# %% ../nbs/40_cli.ipynb #722c5d9a
+# %% ../nbs/40_cli.ipynb #01ce53e2
 def split_thinking(
     completion: str,   # What the model wrote
     prompt: str        # It may have opened the <think>
@@ -448,7 +449,7 @@ def reply(console, rollout, prompt):
     cut = f' (cut off after {int(rollout.lengths[0])} tokens)' if rollout.truncated[0] else ''
     console.print(f'answer: {printable(value)}{cut}' if value is not None else f'no answer{cut}')
 
-# %% ../nbs/40_cli.ipynb #b1f1a57f
+# %% ../nbs/40_cli.ipynb #4287d845
 def questions():
     "Lines of standard input, with a prompt in a terminal."
     ask = lambda: print('? ', end='', flush=True) if sys.stdin.isatty() else None
@@ -481,7 +482,7 @@ def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint 
             reply(console, engine.generate([prompt], [{}], 1, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, temperature, cfg.seed + i), prompt)
         except UserError as e: print(printable(e), file=sys.stderr)
 
-# %% ../nbs/40_cli.ipynb #afcd9f2f
+# %% ../nbs/40_cli.ipynb #b258640e
 PLANNED = ('infer', 'doctor', 'plan', 'lab', 'report', 'export', 'bench')
 
 def _planned(name):
