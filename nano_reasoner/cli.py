@@ -13,7 +13,7 @@ __all__ = ['app', 'Settings', 'ConfigFile', 'Preset', 'Fresh', 'Algo', 'Variant'
            'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions', 'chat',
            'about']
 
-# %% ../nbs/40_cli.ipynb #c02b6c59
+# %% ../nbs/40_cli.ipynb #dccdeaa1
 import hashlib, json, os, re, signal, sys, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ from .checkpoints import (MANIFEST, _choose, check_writable, is_finished, prepar
 from .config import PRESETS, UserError, load_config, template
 from .tracking import printable
 
-# %% ../nbs/40_cli.ipynb #04908a5d
+# %% ../nbs/40_cli.ipynb #bdae84a7
 def set_environment():
     "What must stand in the environment before torch is imported; a user's own values stay."
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -46,7 +46,7 @@ def one_line_warnings():
         warnings.showwarning = show
         yield
 
-# %% ../nbs/40_cli.ipynb #8da7a6bb
+# %% ../nbs/40_cli.ipynb #af9ca25e
 @contextmanager
 def stoppable(
     control     # The trainer's `Control`
@@ -63,7 +63,7 @@ def stoppable(
     finally:
         for s, h in old.items(): signal.signal(s, h)
 
-# %% ../nbs/40_cli.ipynb #902c8491
+# %% ../nbs/40_cli.ipynb #30f1f8e8
 app = typer.Typer(name='nano-reasoner', rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True,
                   context_settings={'help_option_names': ['-h', '--help']})
 
@@ -86,7 +86,7 @@ def as_overrides(
     "Options as settings, weaker than those that were typed."
     return [f'{k}={v}' for k, v in options.items() if v is not None] + list(settings or [])
 
-# %% ../nbs/40_cli.ipynb #489eb298
+# %% ../nbs/40_cli.ipynb #43a6c0c0
 def main(
     argv: list | None = None    # Arguments; None: those of the process
 ):
@@ -98,10 +98,12 @@ def main(
             print(f'nano-reasoner: {printable(e)}', file=sys.stderr)
             raise SystemExit(2) from None
 
-# %% ../nbs/40_cli.ipynb #0acdec59
+# %% ../nbs/40_cli.ipynb #2f9e9519
 @app.command('config')
 def print_config(name: Annotated[str, typer.Argument(metavar='[base|sft]', help='base is for RL, sft for the cold start.')] = 'base'):
-    """Print a configuration file with every setting, its default and its meaning.
+    """Print a configuration file to start from.
+
+    It has every setting with its default and its meaning.
 
     \b
     nano-reasoner config base > my.yaml
@@ -116,9 +118,9 @@ def demo(
     out: Annotated[str, typer.Option(metavar='DIR', help='Folder for runs, table and picture.')] = 'checkpoints/demo',
     quick: Annotated[bool, typer.Option('--quick', help='A minute instead of several: shows that everything runs, not that it learns.')] = False, fresh: Fresh = False
 ):
-    """Teach a tiny model arithmetic on this computer: cold start, RL, control, table and picture.
+    """Teach a tiny model arithmetic, on any computer.
 
-    The model has random weights at the start, the problems are generated, nothing is downloaded. The control continues the cold start for the time RL took, so that the table shows what RL adds. Given again after an interruption,
+    Cold start, RL and a control, then a table and a picture. The model has random weights at the start, the problems are generated, nothing is downloaded. The control continues the cold start for the time RL took, so that the table shows what RL adds. Given again after an interruption,
     the command goes on.
 
     \b
@@ -129,7 +131,7 @@ def demo(
     try: run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
     except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoint in {out}', file=sys.stderr); raise
 
-# %% ../nbs/40_cli.ipynb #cb5a5a03
+# %% ../nbs/40_cli.ipynb #c9cdb23f
 def run_before(
     cfg,           # The Config
     slug: str,     # 'sft' or the algorithm's
@@ -145,7 +147,7 @@ def run_before(
     if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase)
     return folder, 'new'
 
-# %% ../nbs/40_cli.ipynb #7f24ca62
+# %% ../nbs/40_cli.ipynb #7b893c21
 def check_lengths(
     policy,                # The model
     max_new_tokens: int,   # Tokens an answer may have
@@ -156,7 +158,7 @@ def check_lengths(
     for d in datasets:
         if d: encode_prompts(policy, sorted((r['prompt'] for r in d), key=len)[-16:], max_new_tokens)
 
-# %% ../nbs/40_cli.ipynb #0276447e
+# %% ../nbs/40_cli.ipynb #cf69c455
 def facts(
     policy     # The model
 ) -> str:      # One line
@@ -181,7 +183,7 @@ def plan(
     step = f'{each} worked solutions' if phase == 'sft' else f'{each} prompts x {t.group_size} completions and {updates} update{"s"*(updates > 1)}'
     return f'{problems:,} problems; {n:,} steps of {step} are {n*each/problems:.2f} passes' + (f'; at most {t.minutes:g} minutes' if t.minutes else '')
 
-# %% ../nbs/40_cli.ipynb #57613875
+# %% ../nbs/40_cli.ipynb #2aa43ada
 def load_parts(
     cfg,            # The Config
     start: str,     # Model or checkpoint to load
@@ -202,7 +204,7 @@ def load_parts(
     check_lengths(policy, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, held)
     return policy, data, held
 
-# %% ../nbs/40_cli.ipynb #745601ec
+# %% ../nbs/40_cli.ipynb #5341e963
 def fit(
     trainer,        # A Loop
     fresh: bool     # Begin a new run in any case
@@ -226,7 +228,7 @@ def announce(label, cfg, slug, fresh, phase, start) -> bool:
     print(f'{label} in {folder}: ' + ('goes on with the run that is there' if state == 'resume' else start), flush=True)
     return True
 
-# %% ../nbs/40_cli.ipynb #7e130677
+# %% ../nbs/40_cli.ipynb #b36d969a
 @app.command()
 def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, fresh: Fresh = False):
     """Cold start: supervised fine-tuning on worked solutions.
@@ -244,7 +246,7 @@ def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = N
     from nano_reasoner.sft import SFTTrainer
     fit(SFTTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #cbdfe75b
+# %% ../nbs/40_cli.ipynb #7208c2cd
 @app.command()
 def train(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, algo: Algo = None, variant: Variant = None, fresh: Fresh = False):
     """Reinforcement learning from answers that can be checked.
@@ -264,7 +266,7 @@ def train(settings: Settings = None, config: ConfigFile = None, preset: Preset =
     policy, data, held = load_parts(cfg, start, 'rl', cfg.training.max_samples)
     fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
-# %% ../nbs/40_cli.ipynb #be531027
+# %% ../nbs/40_cli.ipynb #66a9197a
 def find_model(
     arg: str      # Run folder, step folder, `best`, model folder, hub name or tiny-arith
 ) -> tuple:       # (what to load, checkpoint folder or None)
@@ -295,7 +297,7 @@ def name_of_model(
     from nano_reasoner import algorithm
     return f'{algorithm.from_config(load_config(config)).label} {where}' if config else where
 
-# %% ../nbs/40_cli.ipynb #c0a19e62
+# %% ../nbs/40_cli.ipynb #aabd138a
 def result_path(name, folder, cfg, typed) -> Path:
     "Where the result goes: into the run's `eval` folder, else into <output_dir>/eval."
     same = ('eval.batch_size=', 'eval.split=', 'paths.', 'logging.')
@@ -311,7 +313,7 @@ def eval_progress(done, n, correct):
     "A line on standard error, replaced as it grows in a terminal."
     if sys.stderr.isatty(): print(f'\r{done} of {n} problems, {correct/done:.1%} correct so far', end='\n' if done == n else '', file=sys.stderr, flush=True)
 
-# %% ../nbs/40_cli.ipynb #a25d8fb5
+# %% ../nbs/40_cli.ipynb #e9c0c169
 def load_for_eval(name, cfg):
     "A model with its tokenizer, as the configuration says, from a fixed seed."
     quiet_libraries()
@@ -341,7 +343,7 @@ def run_evaluation(
     try: return evaluate(NativeEngine(policy, e.batch_size), data, tokens, e.batch_size, e.temperature, cfg.seed, meta, progress=eval_progress, save=path)
     except KeyboardInterrupt: print('\ninterrupted; the same command goes on from here', file=sys.stderr); raise
 
-# %% ../nbs/40_cli.ipynb #e185a07e
+# %% ../nbs/40_cli.ipynb #eef51eaf
 def print_result(
     result      # An EvalResult
 ):
@@ -351,7 +353,7 @@ def print_result(
         parts = result.by(key)
         for k, r in parts.items() if len(parts) > 1 else (): print(f'  {key} {printable(k)}: {r}')
 
-# %% ../nbs/40_cli.ipynb #b527405e
+# %% ../nbs/40_cli.ipynb #0fe5bd3a
 @app.command()
 def evaluate(
     ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A run, a step folder, best, a model folder, a hub name or tiny-arith.')],
@@ -375,7 +377,7 @@ def evaluate(
     print_result(run_evaluation(name, folder, cfg, path))
     print(f'written to {path}')
 
-# %% ../nbs/40_cli.ipynb #fb4d3425
+# %% ../nbs/40_cli.ipynb #3e330233
 def is_result(arg) -> bool:
     "Whether an argument names a result file rather than a model."
     return Path(arg).suffix == '.json' or Path(arg).is_file()
@@ -396,7 +398,7 @@ def print_flips(comparison, a, b, most=5):
         for k in ids[:most]: print(f'  {word}: {printable(k)}  {" ".join(printable(asked[k]["question"]).split())[:90]}')
         if len(ids) > most: print(f'  {word}: and {len(ids) - most} more')
 
-# %% ../nbs/40_cli.ipynb #aa097098
+# %% ../nbs/40_cli.ipynb #b98ac615
 Model = Annotated[str, typer.Argument(help='A result file (.json), or a checkpoint or model as for `evaluate`.')]
 
 @app.command()
@@ -422,7 +424,7 @@ def compare(a: Model, b: Model, settings: Settings = None, split: Split = None, 
     print(comparison.sentence)
     print_flips(comparison, A, B)
 
-# %% ../nbs/40_cli.ipynb #01ce53e2
+# %% ../nbs/40_cli.ipynb #5578b54b
 def split_thinking(
     completion: str,   # What the model wrote
     prompt: str        # It may have opened the <think>
@@ -449,7 +451,7 @@ def reply(console, rollout, prompt):
     cut = f' (cut off after {int(rollout.lengths[0])} tokens)' if rollout.truncated[0] else ''
     console.print(f'answer: {printable(value)}{cut}' if value is not None else f'no answer{cut}')
 
-# %% ../nbs/40_cli.ipynb #4287d845
+# %% ../nbs/40_cli.ipynb #b6d55ae2
 def questions():
     "Lines of standard input, with a prompt in a terminal."
     ask = lambda: print('? ', end='', flush=True) if sys.stdin.isatty() else None
@@ -482,7 +484,7 @@ def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint 
             reply(console, engine.generate([prompt], [{}], 1, cfg.eval.max_new_tokens or cfg.training.max_new_tokens, temperature, cfg.seed + i), prompt)
         except UserError as e: print(printable(e), file=sys.stderr)
 
-# %% ../nbs/40_cli.ipynb #b258640e
+# %% ../nbs/40_cli.ipynb #95d76f50
 PLANNED = ('infer', 'doctor', 'plan', 'lab', 'report', 'export', 'bench')
 
 def _planned(name):
