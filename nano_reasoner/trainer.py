@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/trainer.html.md"""
 __all__ = ['order_of_pass', 'rows_of_step', 'Loop', 'check_rl', 'model_of_run', 'starting_point', 'make_datasets',
            'UnifiedReasoningTrainer', 'Stopwatch', 'as_rows', 'summary']
 
-# %% ../nbs/26_trainer.ipynb #077f152e
+# %% ../nbs/26_trainer.ipynb #4e232379
 import math, time, warnings
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from fastcore.basics import patch
 
 from . import algorithm
 from .answers import extract
-from .checkpoints import (find_latest_checkpoint, load_state, mark_best, mark_finished, prepare_run, resolve_checkpoint,
-                                       run_folder, save_checkpoint)
+from .checkpoints import (find_latest_checkpoint, load_optimizer_state, load_state, mark_best, mark_finished, optimizer_state, prepare_run,
+                                       resolve_checkpoint, run_folder, save_checkpoint)
 from .config import Config, UserError, load_config
 from .data import MathReasoningDataset
 from .evaluate import EvalResult, evaluate
@@ -28,7 +28,7 @@ from .rollout import NativeEngine
 from .tracking import Callback, ConsoleProgress, Control, JSONLTracker, RolloutTracker, WandbTracker
 from .update import Optimizer, auto_micro_tokens, batched_logprobs, update
 
-# %% ../nbs/26_trainer.ipynb #fe2a6592
+# %% ../nbs/26_trainer.ipynb #b06d397a
 def order_of_pass(
     n: int,       # Problems
     epoch: int,   # Number of the pass, from 0
@@ -50,7 +50,7 @@ def rows_of_step(
         out += [data[i] for i in order_of_pass(n, epoch, seed)[at:at + size - len(out)]]
     return out
 
-# %% ../nbs/26_trainer.ipynb #c6a7d0d8
+# %% ../nbs/26_trainer.ipynb #af9e9965
 class Loop:
     "Runs steps: callbacks, evaluation, checkpoints, resuming."
     phase, algo = '', None
@@ -79,7 +79,7 @@ class Loop:
         "Call a hook of every callback."
         for c in self.callbacks: getattr(c, hook)(self, *args)
 
-# %% ../nbs/26_trainer.ipynb #66217d1f
+# %% ../nbs/26_trainer.ipynb #d35e2893
 @patch(as_prop=True)
 def settings(self: Loop):
     "The section of the configuration for this phase."
@@ -98,7 +98,7 @@ def finished(self: Loop) -> bool:
     s = self.settings
     return self.total_steps is not None and self.step >= self.total_steps or s.minutes is not None and self.seconds >= 60*s.minutes
 
-# %% ../nbs/26_trainer.ipynb #20268e64
+# %% ../nbs/26_trainer.ipynb #022f3707
 @patch
 def fit(self: Loop,
     fresh: bool = False    # Begin a new run even if there is one to go on with
@@ -146,7 +146,7 @@ def close(self: Loop):
     if self.best is None: mark_best(self.run, folder, {'step': self.step})
     mark_finished(self.run, step=self.step, seconds=self.seconds)
 
-# %% ../nbs/26_trainer.ipynb #1a3c0b7d
+# %% ../nbs/26_trainer.ipynb #34660f3a
 @patch
 def trackers(self: Loop) -> list:
     "The callbacks that the configuration asks for."
@@ -154,13 +154,13 @@ def trackers(self: Loop) -> list:
     return ([JSONLTracker(self.run)] + ([RolloutTracker(self.run)] if log.rollouts and self.algo else []) + ([ConsoleProgress()] if self.progress else [])
             + ([WandbTracker(self.cfg, self.run)] if log.use_wandb else []))
 
-# %% ../nbs/26_trainer.ipynb #3f9ddb38
+# %% ../nbs/26_trainer.ipynb #361c4941
 @patch
 def save(self: Loop) -> Path:
     "Write a checkpoint of this step, unless there is one."
-    state, tensors = self.optimizer.state()
+    adamw, tensors = optimizer_state(self.optimizer.opt)
     self.saved = save_checkpoint(self.run, self.step, self.model.save,
-                                 dict(step=self.step, seconds=self.seconds, best=self.best, last_eval=self.last_eval, optimizer=state, data=self.data_id()), tensors)
+                                 dict(step=self.step, seconds=self.seconds, best=self.best, last_eval=self.last_eval, adamw=adamw, optimizer=self.optimizer.counters(), data=self.data_id()), tensors)
     return self.saved
 
 @patch
@@ -172,7 +172,8 @@ def restore(self: Loop):
     if state['data'] != self.data_id():
         raise UserError('the problems are not those the run began with', f'{folder}', 'the same data', 'give the data of that time, or begin a new run with --fresh')
     self.load_weights(folder)
-    self.optimizer.load_state(state['optimizer'], tensors)
+    load_optimizer_state(self.optimizer.opt, state['adamw'], tensors)
+    self.optimizer.load_counters(state['optimizer'])
     self.step, self.seconds, self.best, self.last_eval = state['step'], state['seconds'], state['best'], state['last_eval']
 
 @patch
@@ -193,7 +194,7 @@ def load_weights(self: Loop, folder):
         tied = set(getattr(self.model.model, 'all_tied_weights_keys', {}) or {})
         if unexpected or set(missing) - tied: raise UserError(f'the weights in {folder} belong to another model', fix='use the model the run began with')
 
-# %% ../nbs/26_trainer.ipynb #fbd25f25
+# %% ../nbs/26_trainer.ipynb #131193b5
 @patch
 def evaluate(self: Loop,
     dataset=None,             # Problems; None: the held-out ones
@@ -218,7 +219,7 @@ def _note(self: Loop, result):
     self.best = dict(accuracy=result.accuracy, n=result.n, step=self.step)
     mark_best(self.run, self.save(), self.best)
 
-# %% ../nbs/26_trainer.ipynb #571b784f
+# %% ../nbs/26_trainer.ipynb #b58a4e75
 def check_rl(
     cfg: Config
 ) -> algorithm.Algorithm:
@@ -228,7 +229,7 @@ def check_rl(
         raise UserError(f'{algo.label} compares completions of the same prompt, so it needs several', f'training.group_size = {cfg.training.group_size}', '2 or more', 'training.group_size=8')
     return algo
 
-# %% ../nbs/26_trainer.ipynb #c94695df
+# %% ../nbs/26_trainer.ipynb #1e7ff20d
 def model_of_run(
     checkpoint: Path    # A step folder or `best`
 ) -> str | None:        # model.name of its run
@@ -260,7 +261,7 @@ def make_datasets(
     data = MathReasoningDataset(tokenizer, d.split, max_samples, mode, d.dataset_name, d.columns, d.prompt_format, d.revision, cfg.seed, d.on_bad_row, d.task)
     return data.split_off(d.eval_size) if d.eval_size else (data, None)
 
-# %% ../nbs/26_trainer.ipynb #9c597f40
+# %% ../nbs/26_trainer.ipynb #8db9f213
 class UnifiedReasoningTrainer(Loop):
     "Reinforcement learning with any algorithm."
     phase = 'rl'
@@ -289,7 +290,7 @@ class UnifiedReasoningTrainer(Loop):
                          seed=self.draw_seed(), control=self.control);  clock('update')
         return {**summary(rollout, scores, adv), **metrics, **clock.times}
 
-# %% ../nbs/26_trainer.ipynb #f7404708
+# %% ../nbs/26_trainer.ipynb #5c3ad3d5
 class Stopwatch:
     "Seconds since the last call, by name."
     def __init__(self): self.t, self.times = time.perf_counter(), {}
@@ -304,7 +305,7 @@ def as_rows(
     if missing: raise UserError(f'the batch has no {" and no ".join(sorted(missing))}', 'train_step(batch)', 'a dict with lists of prompt and answer', 'use a MathReasoningDataset')
     return [dict(zip(batch, values)) for values in zip(*batch.values())]
 
-# %% ../nbs/26_trainer.ipynb #79c65219
+# %% ../nbs/26_trainer.ipynb #531a42d3
 @patch
 def sample(self: UnifiedReasoningTrainer, rows):
     "A group of completions for each row."
@@ -331,7 +332,7 @@ def make_step(self: UnifiedReasoningTrainer) -> dict:
     "One step on the next problems."
     return self.train_step(rows_of_step(self.dataset, self.step, self.problems_per_step, self.cfg.seed))
 
-# %% ../nbs/26_trainer.ipynb #0f0faf35
+# %% ../nbs/26_trainer.ipynb #66f30cae
 def summary(rollout, scores, adv) -> dict:
     "Metrics of a rollout and its rewards."
     reasons, n = scores.reasons(), len(rollout)
@@ -344,7 +345,7 @@ def summary(rollout, scores, adv) -> dict:
     if len(scores.terms) > 1: m |= {f'reward_{k}': float(v[ok].mean()) for k, v in scores.terms.items() if ok.any()}
     return m | adv.stats
 
-# %% ../nbs/26_trainer.ipynb #3e9ae717
+# %% ../nbs/26_trainer.ipynb #299905f8
 @patch(as_prop=True)
 def problems_per_step(self: UnifiedReasoningTrainer) -> int:
     "Prompts of an optimiser step."

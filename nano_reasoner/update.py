@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/update.html.md"""
 __all__ = ['learning_rate', 'NonFiniteError', 'Optimizer', 'auto_micro_tokens', 'micro_batches', 'batched_logprobs',
            'needed_rows', 'mini_batch_rows', 'one_step', 'update']
 
-# %% ../nbs/20_update.ipynb #bc96f131
+# %% ../nbs/20_update.ipynb #86bdebda
 import math
 from dataclasses import dataclass
 
@@ -16,11 +16,10 @@ import torch
 
 from .algorithm import Algorithm, merge_stats
 from .advantages import Advantages
-from .checkpoints import load_optimizer_state, optimizer_state
 from .policy import Tokens, UnifiedPolicyModel
 from .rollout import Rollout
 
-# %% ../nbs/20_update.ipynb #28664b93
+# %% ../nbs/20_update.ipynb #ad6c0089
 def learning_rate(
     step: int,                    # Optimiser steps made so far
     base: float,                  # The configured rate
@@ -34,7 +33,7 @@ def learning_rate(
     x = min((step - warmup)/max(total - warmup, 1), 1.)
     return base*(1 - x if schedule == 'linear' else (1 + math.cos(math.pi*x))/2)
 
-# %% ../nbs/20_update.ipynb #8a06e25d
+# %% ../nbs/20_update.ipynb #6537bd65
 class NonFiniteError(RuntimeError):
     "Several gradients in a row were not finite."
 
@@ -62,7 +61,7 @@ class Optimizer:
         "Add the gradients of one micro-batch."
         self.scaler.scale(loss).backward()
 
-# %% ../nbs/20_update.ipynb #51483762
+# %% ../nbs/20_update.ipynb #ce1ab178
 from fastcore.basics import patch
 
 @patch
@@ -84,22 +83,19 @@ def step(self: Optimizer) -> dict:   # grad_norm, learning_rate, skipped
         raise NonFiniteError(f'the gradient was not finite {self.patience} times in a row, after {self.steps} good steps; the weights are those of the last good one')
     return dict(grad_norm=float(norm), learning_rate=lr, skipped=int(not good))
 
-# %% ../nbs/20_update.ipynb #ba5c28e4
+# %% ../nbs/20_update.ipynb #316fd9b8
 @patch
-def state(self: Optimizer) -> tuple:   # (JSON-able state, tensors)
-    "Everything that a resumed run needs."
-    state, tensors = optimizer_state(self.opt)
-    scaler = self.scaler.state_dict() if self.scaler.is_enabled() else {}
-    return dict(adamw=state, steps=self.steps, skipped=self.skipped, skipped_in_a_row=self.skipped_in_a_row, scaler=scaler), tensors
+def counters(self: Optimizer) -> dict:   # JSON-able
+    "What a resumed run needs besides AdamW's own state."
+    return dict(steps=self.steps, skipped=self.skipped, skipped_in_a_row=self.skipped_in_a_row, scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {})
 
 @patch
-def load_state(self: Optimizer, state: dict, tensors: dict):
-    "Go on where `state` was taken."
-    load_optimizer_state(self.opt, state['adamw'], tensors)
+def load_counters(self: Optimizer, state: dict):
+    "Go on where `counters` was taken."
     self.steps, self.skipped, self.skipped_in_a_row = (state[k] for k in ('steps', 'skipped', 'skipped_in_a_row'))
     if state['scaler']: self.scaler.load_state_dict(state['scaler'])
 
-# %% ../nbs/20_update.ipynb #19bf6e5c
+# %% ../nbs/20_update.ipynb #08c5ae21
 def auto_micro_tokens(
     vocab: int,              # Size of the vocabulary
     memory: float = 1.5e9    # Bytes for logits, their softmax and their gradient
@@ -122,7 +118,7 @@ def micro_batches(
         else: out.append([i]); width = P[i], T[i]
     return out
 
-# %% ../nbs/20_update.ipynb #edbfd6e9
+# %% ../nbs/20_update.ipynb #2544f952
 @torch.no_grad()
 def batched_logprobs(
     policy: UnifiedPolicyModel,
@@ -140,7 +136,7 @@ def batched_logprobs(
         out[rows, :lp.shape[1]] = lp
     return out
 
-# %% ../nbs/20_update.ipynb #9b42be3e
+# %% ../nbs/20_update.ipynb #cbae3e78
 def needed_rows(
     algo: Algorithm,
     adv: Advantages
@@ -159,7 +155,7 @@ def mini_batch_rows(
     order = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))] if n > 1 else ids
     return [torch.isin(group.cpu(), part).nonzero()[:, 0].tolist() for part in order.chunk(n)]
 
-# %% ../nbs/20_update.ipynb #cace8dda
+# %% ../nbs/20_update.ipynb #2ad17662
 def one_step(
     policy: UnifiedPolicyModel, optimizer: Optimizer, algo: Algorithm, rollout: Rollout, adv: Advantages,
     rows: list,        # The completions of this optimiser step
@@ -186,7 +182,7 @@ def one_step(
     metrics = merge_stats(stats)
     return {**metrics, 'tokens_trained': metrics.pop('tokens'), **optimizer.step(), 'no_signal': 0}
 
-# %% ../nbs/20_update.ipynb #46d43694
+# %% ../nbs/20_update.ipynb #7c00da41
 def update(
     policy: UnifiedPolicyModel, optimizer: Optimizer, algo: Algorithm, rollout: Rollout, adv: Advantages,
     ppo_epochs: int = 1,         # Passes over the rollout
