@@ -9,8 +9,8 @@ __all__ = ['SMALL', 'seed_everything', 'choose_dtype', 'choose_attention', 'mode
            'load_base', 'lora_rank', 'add_lora', 'UnifiedPolicyModel', 'choose_device', 'Tokens', 'positions',
            'token_logprobs', 'tiny_like']
 
-# %% ../nbs/04_policy.ipynb #0f61a166
-import contextlib, copy, json, os, random
+# %% ../nbs/04_policy.ipynb #9982340d
+import contextlib, copy, json, logging, os, random, warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from .arithmetic import tiny_folder
 from .config import ModelConfig, UserError, load_config
 from .data import eos_ids
 
-# %% ../nbs/04_policy.ipynb #e41f5610
+# %% ../nbs/04_policy.ipynb #702d5244
 def seed_everything(
     seed: int = 42     # Any whole number from 0 to 2**32 - 1
 ):
@@ -30,7 +30,7 @@ def seed_everything(
     import numpy as np
     random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
 
-# %% ../nbs/04_policy.ipynb #67a2a07c
+# %% ../nbs/04_policy.ipynb #2c31f84f
 SMALL = 50e6      # parameters below which nothing needs to be saved
 
 def choose_dtype(
@@ -45,7 +45,7 @@ def choose_dtype(
     if device.type == 'cuda': return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
     return torch.bfloat16 if device.type == 'cpu' and torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
-# %% ../nbs/04_policy.ipynb #9ee0d839
+# %% ../nbs/04_policy.ipynb #57182f65
 def choose_attention(
     device, dtype,          # torch.device and torch.dtype
     wanted: str = 'auto'    # 'auto' or a name that transformers knows
@@ -59,7 +59,7 @@ def choose_attention(
     if not is_flash_attn_2_available(): return 'sdpa', 'flash-attn is not installed'
     return 'flash_attention_2', 'flash-attn is installed and the device can run it'
 
-# %% ../nbs/04_policy.ipynb #090fc580
+# %% ../nbs/04_policy.ipynb #2d4ebd35
 def _missing(name, why):
     return UserError(f'model `{name}` cannot be loaded: {why}', 'model.name', 'a hub name such as Qwen/Qwen2.5-0.5B-Instruct, a folder with config.json, a checkpoint, or tiny-arith',
                      'check the spelling and the connection, or give the path of a downloaded folder')
@@ -80,7 +80,7 @@ def model_source(
         raise _missing(name, 'there is no such folder')
     return 'hub', name
 
-# %% ../nbs/04_policy.ipynb #d785c1a6
+# %% ../nbs/04_policy.ipynb #3f17bc95
 def _from_pretrained(cls, source, name, **kw):
     try: return cls.from_pretrained(source, **kw)
     except (OSError, ValueError, KeyError, RuntimeError) as e: raise _missing(name, _short(e)) from e
@@ -97,7 +97,7 @@ def load_tokenizer(
     tok.padding_side = 'left'
     return tok
 
-# %% ../nbs/04_policy.ipynb #1f2570f2
+# %% ../nbs/04_policy.ipynb #78b4870f
 def no_dropout(
     model     # Any module; changed in place
 ):
@@ -107,7 +107,7 @@ def no_dropout(
         if isinstance(getattr(m, 'attention_dropout', None), float): m.attention_dropout = 0.
     return model
 
-# %% ../nbs/04_policy.ipynb #2696a760
+# %% ../nbs/04_policy.ipynb #521acc71
 def _quantisation(dtype):
     from transformers import BitsAndBytesConfig
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True,
@@ -140,7 +140,7 @@ def load_base(
     info = dict(model=name, parameters=n, dtype=str(dtype).removeprefix('torch.'), load_in_4bit=bool(quantise), attention=f'{attention} ({why})')
     return no_dropout(model if quantise else model.to(device)), info
 
-# %% ../nbs/04_policy.ipynb #ea3f543e
+# %% ../nbs/04_policy.ipynb #08608196
 def lora_rank(
     cfg: ModelConfig,   # The model section of the configuration
     n_params: float     # Size of the model
@@ -148,18 +148,27 @@ def lora_rank(
     "The rank of the adapters."
     return cfg.lora.r if cfg.lora.r != 'auto' else 0 if n_params < SMALL else 16
 
+@contextlib.contextmanager
+def _quiet():
+    "Inside, peft does not warn of optional kernels and of names that transformers has renamed."
+    logging.getLogger('bitsandbytes').setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        yield
+
 def add_lora(
     model,               # A transformers model
     cfg: ModelConfig,    # The model section of the configuration
     rank: int            # Rank of the adapters
 ):
     "The model with fresh adapters; they change nothing until they are trained."
-    from peft import LoraConfig, get_peft_model
     lora, targets = cfg.lora, cfg.lora.targets
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=lora.alpha or 2*rank, lora_dropout=lora.dropout, bias='none', task_type='CAUSAL_LM',
-                                            target_modules=targets if isinstance(targets, str) else list(targets)))
+    with _quiet():
+        from peft import LoraConfig, get_peft_model
+        return get_peft_model(model, LoraConfig(r=rank, lora_alpha=lora.alpha or 2*rank, lora_dropout=lora.dropout, bias='none', task_type='CAUSAL_LM',
+                                                target_modules=targets if isinstance(targets, str) else list(targets)))
 
-# %% ../nbs/04_policy.ipynb #e1edee4a
+# %% ../nbs/04_policy.ipynb #6413f386
 class UnifiedPolicyModel(nn.Module):
     "A causal language model as a policy: generation, log-probabilities, a frozen reference, saving."
     def __init__(self,
@@ -200,7 +209,7 @@ class UnifiedPolicyModel(nn.Module):
         "The parameters that have gradients."
         return [p for p in self.model.parameters() if p.requires_grad]
 
-# %% ../nbs/04_policy.ipynb #29a53292
+# %% ../nbs/04_policy.ipynb #67f940cf
 def choose_device(
     device=None      # 'cpu', 'cuda', a torch.device, or None for the best there is
 ) -> torch.device:
@@ -210,7 +219,7 @@ def choose_device(
     if d.type == 'cuda' and not torch.cuda.is_available(): raise UserError('no CUDA device was found', 'device', 'cpu', 'use device="cpu", or a machine with a GPU')
     return d
 
-# %% ../nbs/04_policy.ipynb #78f9586b
+# %% ../nbs/04_policy.ipynb #7d82d315
 def _ready_for_adapters(model):
     "Freeze the base; a 4-bit one also needs its norms in float32."
     from peft import prepare_model_for_kbit_training
@@ -219,27 +228,31 @@ def _ready_for_adapters(model):
 
 def _load_adapter(folder, cfg, device):
     "An adapter of ours on its base model, trainable."
-    from peft import PeftModel
     base = json.loads((Path(folder)/'adapter_config.json').read_text())['base_model_name_or_path']
     if not base: raise _missing(folder, 'its adapter_config.json names no base model')
     model, info = load_base(base, cfg, device, full=False)
-    try: model = PeftModel.from_pretrained(_ready_for_adapters(model), folder, is_trainable=True)
+    try:
+        with _quiet():
+            from peft import PeftModel
+            model = PeftModel.from_pretrained(_ready_for_adapters(model), folder, is_trainable=True)
     except RuntimeError as e: raise UserError(f'the adapter in {folder} does not fit the model {base}', fix='was the checkpoint made with another model?') from e
     return model, {**info, 'model': folder, 'base': base, 'lora': model.peft_config['default'].r}
 
-# %% ../nbs/04_policy.ipynb #2fce1d9c
+# %% ../nbs/04_policy.ipynb #90d64c0e
 @patch
 def set_checkpointing(self: UnifiedPolicyModel,
     on: bool       # Recompute activations in the backward pass?
 ):
     "Switch gradient checkpointing for updates on or off."
     was, self._use_checkpointing = self._use_checkpointing, bool(on)
-    if was and not on: self.model.gradient_checkpointing_disable()
+    name = 'activation' if hasattr(self.model, 'activation_checkpointing_enable') else 'gradient'       # its name in newer and in older transformers
+    call = lambda what, **kw: getattr(self.model, f'{name}_checkpointing_{what}')(**{f'{name}_checkpointing_{k}': v for k, v in kw.items()})
+    if was and not on: call('disable')
     if not on: return
-    self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={'use_reentrant': False})
+    call('enable', kwargs={'use_reentrant': False})
     if self.lora: self.model.enable_input_require_grads()
 
-# %% ../nbs/04_policy.ipynb #18bf045b
+# %% ../nbs/04_policy.ipynb #47f88788
 @dataclass(frozen=True)
 class Tokens:
     "A batch of prompts and completions as token ids."
@@ -257,14 +270,14 @@ class Tokens:
         P = pm.shape[1]
         return Tokens(self.prompt_ids[rows][:, P-p:], pm[:, P-p:], self.completion_ids[rows][:, :t], cm[:, :t])
 
-# %% ../nbs/04_policy.ipynb #c13cecb3
+# %% ../nbs/04_policy.ipynb #99a26179
 def positions(
     mask     # (B,S) bool
 ):           # (B,S) int64, number of real tokens before each one
     "Positions that count real tokens only."
     return (mask.long().cumsum(1) - 1).clamp(min=0)
 
-# %% ../nbs/04_policy.ipynb #68735cb8
+# %% ../nbs/04_policy.ipynb #f999d3bf
 def token_logprobs(
     logits,             # (N,V) logits that predict `ids`
     ids,                # (N,) int64
@@ -278,7 +291,7 @@ def token_logprobs(
     if not entropy: return logp, None
     with torch.no_grad(): return logp, lse - (z.softmax(-1)*z).sum(-1)
 
-# %% ../nbs/04_policy.ipynb #3a64e555
+# %% ../nbs/04_policy.ipynb #deb6d0e5
 @patch
 def logprobs(self: UnifiedPolicyModel,
     tokens: Tokens,             # Prompts and completions
@@ -294,7 +307,7 @@ def logprobs(self: UnifiedPolicyModel,
     spread = lambda x: torch.zeros(keep.shape, dtype=x.dtype, device=x.device).masked_scatter(keep, x)
     return (spread(logp), spread(H)) if entropy else spread(logp)
 
-# %% ../nbs/04_policy.ipynb #52e32afa
+# %% ../nbs/04_policy.ipynb #e9e8bd4e
 def tiny_like(
     kind: str = 'llama',    # 'llama' (rotary positions) or 'gpt2' (learned positions)
     vocab: int = 102,       # Size of the vocabulary
@@ -325,7 +338,7 @@ def wrap(cls: UnifiedPolicyModel,
     self.info = dict(model='given', parameters=n, trainable=n, lora=0, device=str(self.device))
     return self.eval()
 
-# %% ../nbs/04_policy.ipynb #70ae2886
+# %% ../nbs/04_policy.ipynb #034e88ef
 @patch
 def freeze_reference(self: UnifiedPolicyModel):
     "Keep today's policy as the reference for the KL penalty."
@@ -355,13 +368,13 @@ def reference(self: UnifiedPolicyModel):
             self.model = trained
             if self._frozen == 'reference': self.model.set_adapter('default')
 
-# %% ../nbs/04_policy.ipynb #d6e9cfaf
+# %% ../nbs/04_policy.ipynb #a05ae3d6
 @patch
 def has_reference(self: UnifiedPolicyModel) -> bool:
     "Has a reference been frozen?"
     return self._frozen is not None
 
-# %% ../nbs/04_policy.ipynb #b699e5e6
+# %% ../nbs/04_policy.ipynb #c314ae6c
 @patch
 def save(self: UnifiedPolicyModel,
     folder      # Made if it does not exist
