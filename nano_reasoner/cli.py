@@ -14,7 +14,7 @@ __all__ = ['app', 'Settings', 'ConfigFile', 'Preset', 'Fresh', 'Algo', 'Variant'
            'about']
 
 # %% ../nbs/40_cli.ipynb #dccdeaa1
-import hashlib, json, os, re, signal, sys, threading, warnings
+import hashlib, json, logging, os, re, signal, sys, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Optional
@@ -32,10 +32,11 @@ def set_environment():
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 
 def quiet_libraries():
-    "No progress bars and remarks of transformers between our lines."
-    from transformers.utils import logging
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    "No progress bars and remarks of other libraries between our lines."
+    from transformers.utils import logging as transformers
+    transformers.set_verbosity_error()
+    transformers.disable_progress_bar()       # also those of huggingface_hub
+    logging.getLogger('bitsandbytes').setLevel(logging.ERROR)     # at its import it recommends a kernel
 
 @contextmanager
 def one_line_warnings():
@@ -127,9 +128,15 @@ def demo(
     nano-reasoner demo
     nano-reasoner demo --algo DR.GRPO --seed 1 --out checkpoints/demo-dr
     """
+    quiet_libraries()
+    from nano_reasoner.algorithm import get
     from nano_reasoner.pipeline import run_demo
-    try: run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
+    from nano_reasoner.plots import plot_demo
+    try: done = run_demo(seed=seed, algo=algo, variant=variant, out=out, quick=quick, fresh=fresh)
     except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoint in {out}', file=sys.stderr); raise
+    table = {name: result.by('level') for name, result in done.results.items()}
+    picture = plot_demo(done.out/'sft', run_folder(done.out, get(algo, variant).slug), None, table, done.out/'curves.png')    # the control's held-out problems are others than those of RL
+    print(f'picture: {picture}')
 
 # %% ../nbs/40_cli.ipynb #c9cdb23f
 def run_before(
@@ -238,7 +245,7 @@ def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = N
 
     \b
     nano-reasoner sft --config configs/sft.yaml
-    nano-reasoner sft model.name=tiny-arith data.dataset_name=arithmetic sft.steps=300 sft.learning_rate=1e-3
+    nano-reasoner sft model.name=tiny-arith data.dataset_name=arithmetic sft.steps=300 sft.learning_rate=1e-3 eval.max_new_tokens=40
     """
     cfg = load_config(config, as_overrides(settings), preset)
     if not announce('SFT', cfg, 'sft', fresh, 'sft', f'begins from {cfg.model.name}'): return
