@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/pipeline.html.md"""
 __all__ = ['RECIPE', 'HARD', 'QUICK', 'demo_config', 'test_problems', 'examine', 'StopAfterRL', 'control_config',
            'continue_cold_start', 'start_control', 'wait_for_control', 'Demo', 'run_demo', 'new_folder', 'seconds_of']
 
-# %% ../nbs/28_pipeline.ipynb #1610ebc1
+# %% ../nbs/28_pipeline.ipynb #12473fee
 import json, os, subprocess, sys, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,11 @@ from .sft import SFTTrainer
 from .tracking import Callback, clock
 from .trainer import UnifiedReasoningTrainer, check_rl, make_datasets
 
-# %% ../nbs/28_pipeline.ipynb #41d447f2
+# %% ../nbs/28_pipeline.ipynb #1685c78a
 RECIPE = dict(
     model    = dict(name='tiny-arith'),
     data     = dict(dataset_name='arithmetic', eval_size=128),
-    sft      = dict(steps=360, max_samples=1500, batch_size=48, learning_rate=2e-3, warmup=30, schedule='cosine', eval_steps=120, save_steps=60),
+    sft      = dict(steps=600, max_samples=1500, batch_size=48, learning_rate=2e-3, warmup=30, schedule='cosine', eval_steps=200, save_steps=100),
     training = dict(group_size=8, batch_size=16, learning_rate=1e-4, warmup=5, steps=200, max_samples=20_000, max_new_tokens=40, eval_steps=25, save_steps=25),
     eval     = dict(batch_size=256))
 HARD = dict(sft=.05, rl=.5)      # share of hard problems
@@ -49,7 +49,7 @@ def demo_config(
     d['training']['variant'], d['paths']['output_dir'] = variant, str(out)
     return load_config(d)
 
-# %% ../nbs/28_pipeline.ipynb #5950f7bc
+# %% ../nbs/28_pipeline.ipynb #f7dedee5
 def test_problems(
     tokenizer,
     n: int = 512       # Of each level
@@ -68,26 +68,36 @@ def examine(
     if Path(path).exists(): return EvalResult.load(path)
     return evaluate(NativeEngine(policy), problems, cfg.training.max_new_tokens, cfg.eval.batch_size, meta=dict(name=name, model=policy.name), save=path)
 
-# %% ../nbs/28_pipeline.ipynb #b8ea8b4f
+# %% ../nbs/28_pipeline.ipynb #ddf7d2db
 class StopAfterRL(Callback):
-    "Stops the control when reinforcement learning is finished and has not trained longer; also when its parent is gone."
-    def __init__(self, rl_run: Path): self.rl_run, self.parent = Path(rl_run), os.getppid()
+    "Ends the control when it has trained as long as reinforcement learning; stops it if its parent is gone."
+    last_steps = 60          # in which the learning rate falls to zero
+
+    def __init__(self,
+        rl_run: Path,        # Run folder of reinforcement learning
+        parent: int          # Process id of the demonstration
+    ): self.rl_run, self.parent, self.ending = Path(rl_run), parent, False
+
     def after_step(self, trainer, metrics):
+        o = trainer.optimizer
         if os.getppid() != self.parent: trainer.control.stop()
-        if not is_finished(self.rl_run): return
-        if trainer.seconds >= json.loads((self.rl_run/'finished.json').read_text())['seconds']: trainer.control.stop()
+        elif self.ending and o.steps >= o.schedule['total']: trainer.control.stop()
+        elif not self.ending and is_finished(self.rl_run) and trainer.seconds >= json.loads((self.rl_run/'finished.json').read_text())['seconds']:
+            self.ending, o.schedule = True, dict(warmup=o.steps, schedule='linear', total=o.steps + self.last_steps)
 
 def control_config(
     cfg: Config,          # Of the cold start
-    checkpoint: Path      # Where it ended
+    checkpoint: Path,     # Where it ended
+    name: str             # Name of the control's run
 ) -> Config:
     "The configuration of the control."
-    return load_config(cfg, [f'model.name={checkpoint}', 'paths.run_name=continued', 'sft.steps=1000000', 'sft.schedule=constant', f'sft.learning_rate={cfg.sft.learning_rate/2}', 'sft.eval_steps=200'])
+    return load_config(cfg, [f'model.name={checkpoint}', f'paths.run_name={name}', 'sft.steps=1000000', 'sft.schedule=constant', f'sft.learning_rate={cfg.sft.learning_rate/2}', 'sft.eval_steps=200'])
 
 def continue_cold_start(
     config: str,      # YAML file of the control's configuration
     rl_run: str,      # Run folder of reinforcement learning
-    threads: int      # Threads to use
+    threads: int,     # Threads to use
+    parent: int       # Process id of the demonstration
 ):
     "Train the control; runs in a process of its own."
     import torch
@@ -95,22 +105,22 @@ def continue_cold_start(
     cfg = load_config(config)
     policy = UnifiedPolicyModel(cfg.model.name, config=cfg.model, device='cpu')
     train, held = make_datasets(cfg, policy.tokenizer, 'sft', cfg.sft.max_samples)
-    SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run)], progress=False).fit()
+    SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run, parent)], progress=False).fit()
 
-# %% ../nbs/28_pipeline.ipynb #07734814
+# %% ../nbs/28_pipeline.ipynb #bcdf7e6a
 def start_control(cfg: Config, rl_run: Path, out: Path, threads: int):
     "Start the control in a process of its own."
-    config = out/'control.yaml'
+    config = out/f'{cfg.paths.run_name}.yaml'
     cfg.save(config)
-    code = 'import sys; from nano_reasoner.pipeline import continue_cold_start; continue_cold_start(sys.argv[1], sys.argv[2], int(sys.argv[3]))'
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, str(config), str(rl_run), str(threads)], stdin=subprocess.DEVNULL,
-                            stdout=open(out/'control.log', 'w'), stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': str(threads)})
+    code = 'import sys; from nano_reasoner.pipeline import continue_cold_start; continue_cold_start(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))'
+    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, str(config), str(rl_run), str(threads), str(os.getpid())], stdin=subprocess.DEVNULL,
+                            stdout=open(config.with_suffix('.log'), 'w'), stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': str(threads)})
 
-def wait_for_control(process, out: Path):
+def wait_for_control(process, log: Path):
     "Wait until the control has had its time; an error in it is an error of the demonstration."
-    if process.wait(): raise RuntimeError(f'the control ended with code {process.returncode}:\n' + (out/'control.log').read_text()[-2000:])
+    if process.wait(): raise RuntimeError(f'the control ended with code {process.returncode}:\n' + log.read_text()[-2000:])
 
-# %% ../nbs/28_pipeline.ipynb #66d45eeb
+# %% ../nbs/28_pipeline.ipynb #e7c1c396
 @dataclass
 class Demo:
     "The result of a demonstration."
@@ -138,7 +148,7 @@ class Demo:
 
     def _repr_markdown_(self): return self.table._repr_markdown_() + '\n\n' + '\n'.join(f'- {s}' for s in self.sentences)
 
-# %% ../nbs/28_pipeline.ipynb #0615f919
+# %% ../nbs/28_pipeline.ipynb #3cbf54c1
 def run_demo(
     seed: int = 42,
     algo: str = 'GRPO',                # Any algorithm
@@ -169,27 +179,29 @@ def run_demo(
     policy = UnifiedPolicyModel(str(checkpoint), algo, rl.model, device='cpu')
     train, held = make_datasets(rl, policy.tokenizer, 'rl', rl.training.max_samples)
     trainer = UnifiedReasoningTrainer(policy, rl, dataset=train, eval_dataset=held, progress=progress)
-    rl_run, control_cfg, cores = run_folder(out, trainer.algo.slug), control_config(sft, checkpoint), torch.get_num_threads()
-    control = None if (out/'eval'/'control.json').exists() else start_control(control_cfg, rl_run, out, max(cores//2, 1))
+    slug, cores = trainer.algo.slug, torch.get_num_threads()
+    control_cfg, control_file = control_config(sft, checkpoint, f'continued-{slug}'), out/'eval'/f'continued_{slug}.json'
+    control = None if control_file.exists() else start_control(control_cfg, run_folder(out, slug), out, max(cores//2, 1))
     torch.set_num_threads(max(cores//2, 1))
-    try: trainer.fit()
+    try:
+        trainer.fit()
+        if control: wait_for_control(control, out/f'continued-{slug}.log')
     except BaseException:
-        if control: control.terminate()
+        if control: control.terminate(); control.wait()
         raise
     finally: torch.set_num_threads(cores)
-    if control: wait_for_control(control, out)
-    control_run = run_folder(out, 'sft', 'continued')
+    control_run = run_folder(out, 'sft', f'continued-{slug}')
     continued = UnifiedPolicyModel(str(find_latest_checkpoint(control_run)[0]), config=sft.model, device='cpu')
-    results['SFT continued'] = examine(continued, 'SFT continued', problems, out/'eval'/'control.json', sft)
-    results[label] = examine(policy, label, problems, out/'eval'/f'{trainer.algo.slug}.json', rl)
+    results['SFT continued'] = examine(continued, 'SFT continued', problems, control_file, sft)
+    results[label] = examine(policy, label, problems, out/'eval'/f'{slug}.json', rl)
 
     seconds = {'SFT': cold.seconds, label: trainer.seconds, 'SFT continued': seconds_of(control_run)}
     demo = Demo(results, out, label, seconds)
     write_atomic(out/'result.md', demo._repr_markdown_() + '\n')
-    say(f'\n{demo.text}\n\n{clock(time.time() - begin)} in all; results and runs are in {out}')
+    say(f'\n{demo.text}\n\nthis call took {clock(time.time() - begin)}; results and runs are in {out}')
     return demo
 
-# %% ../nbs/28_pipeline.ipynb #7dbd9c8a
+# %% ../nbs/28_pipeline.ipynb #b78ba1f9
 def new_folder(out) -> Path:
     "`out`, or the first of `out-2`, `out-3`, ... that does not exist."
     out, n = Path(out), 1

@@ -9,7 +9,7 @@ __all__ = ['SMALL', 'seed_everything', 'choose_dtype', 'choose_attention', 'mode
            'load_base', 'lora_rank', 'add_lora', 'UnifiedPolicyModel', 'choose_device', 'Tokens', 'positions',
            'token_logprobs', 'tiny_like']
 
-# %% ../nbs/04_policy.ipynb #9982340d
+# %% ../nbs/04_policy.ipynb #e26b6deb
 import contextlib, copy, json, logging, os, random, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from .arithmetic import tiny_folder
 from .config import ModelConfig, UserError, load_config
 from .data import eos_ids
 
-# %% ../nbs/04_policy.ipynb #702d5244
+# %% ../nbs/04_policy.ipynb #317fa4a6
 def seed_everything(
     seed: int = 42     # Any whole number from 0 to 2**32 - 1
 ):
@@ -30,7 +30,7 @@ def seed_everything(
     import numpy as np
     random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
 
-# %% ../nbs/04_policy.ipynb #2c31f84f
+# %% ../nbs/04_policy.ipynb #fb5d5b3d
 SMALL = 50e6      # parameters below which nothing needs to be saved
 
 def choose_dtype(
@@ -45,7 +45,7 @@ def choose_dtype(
     if device.type == 'cuda': return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
     return torch.bfloat16 if device.type == 'cpu' and torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
-# %% ../nbs/04_policy.ipynb #57182f65
+# %% ../nbs/04_policy.ipynb #c3013365
 def choose_attention(
     device, dtype,          # torch.device and torch.dtype
     wanted: str = 'auto'    # 'auto' or a name that transformers knows
@@ -59,7 +59,7 @@ def choose_attention(
     if not is_flash_attn_2_available(): return 'sdpa', 'flash-attn is not installed'
     return 'flash_attention_2', 'flash-attn is installed and the device can run it'
 
-# %% ../nbs/04_policy.ipynb #2d4ebd35
+# %% ../nbs/04_policy.ipynb #7fb8851f
 def _missing(name, why):
     return UserError(f'model `{name}` cannot be loaded: {why}', 'model.name', 'a hub name such as Qwen/Qwen2.5-0.5B-Instruct, a folder with config.json, a checkpoint, or tiny-arith',
                      'check the spelling and the connection, or give the path of a downloaded folder')
@@ -80,7 +80,7 @@ def model_source(
         raise _missing(name, 'there is no such folder')
     return 'hub', name
 
-# %% ../nbs/04_policy.ipynb #3f17bc95
+# %% ../nbs/04_policy.ipynb #49895593
 def _from_pretrained(cls, source, name, **kw):
     try: return cls.from_pretrained(source, **kw)
     except (OSError, ValueError, KeyError, RuntimeError) as e: raise _missing(name, _short(e)) from e
@@ -97,7 +97,7 @@ def load_tokenizer(
     tok.padding_side = 'left'
     return tok
 
-# %% ../nbs/04_policy.ipynb #78b4870f
+# %% ../nbs/04_policy.ipynb #c2b35465
 def no_dropout(
     model     # Any module; changed in place
 ):
@@ -107,7 +107,7 @@ def no_dropout(
         if isinstance(getattr(m, 'attention_dropout', None), float): m.attention_dropout = 0.
     return model
 
-# %% ../nbs/04_policy.ipynb #521acc71
+# %% ../nbs/04_policy.ipynb #47216934
 def _quantisation(dtype):
     from transformers import BitsAndBytesConfig
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True,
@@ -133,6 +133,7 @@ def load_base(
     quantise = cfg.load_in_4bit if cfg.load_in_4bit != 'auto' else device.type == 'cuda' and n >= SMALL and rank > 0
     if quantise and not rank: raise UserError('4-bit weights cannot be trained themselves', 'model.load_in_4bit', 'adapters', 'set model.lora.r to 16, or load_in_4bit to false')
     dtype = choose_dtype(device, cfg.dtype, rank == 0, n)
+    if not rank and dtype == torch.float16: raise UserError('float16 weights cannot be trained themselves', 'model.dtype', 'float32, or adapters on float16', 'model.dtype=auto')
     attention, why = choose_attention(device, dtype, cfg.attn_implementation)
     if kind == 'tiny': model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).to(dtype)
     else: model = _from_pretrained(AutoModelForCausalLM, source, name, revision=cfg.revision, dtype=dtype, attn_implementation=attention,
@@ -140,7 +141,7 @@ def load_base(
     info = dict(model=name, parameters=n, dtype=str(dtype).removeprefix('torch.'), load_in_4bit=bool(quantise), attention=f'{attention} ({why})')
     return no_dropout(model if quantise else model.to(device)), info
 
-# %% ../nbs/04_policy.ipynb #08608196
+# %% ../nbs/04_policy.ipynb #ddb13175
 def lora_rank(
     cfg: ModelConfig,   # The model section of the configuration
     n_params: float     # Size of the model
@@ -168,7 +169,7 @@ def add_lora(
         return get_peft_model(model, LoraConfig(r=rank, lora_alpha=lora.alpha or 2*rank, lora_dropout=lora.dropout, bias='none', task_type='CAUSAL_LM',
                                                 target_modules=targets if isinstance(targets, str) else list(targets)))
 
-# %% ../nbs/04_policy.ipynb #6413f386
+# %% ../nbs/04_policy.ipynb #69216858
 class UnifiedPolicyModel(nn.Module):
     "A causal language model as a policy: generation, log-probabilities, a frozen reference, saving."
     def __init__(self,
@@ -180,6 +181,7 @@ class UnifiedPolicyModel(nn.Module):
     ):
         super().__init__()
         cfg = self.config = config or ModelConfig()
+        if cfg.lora.dropout: raise UserError('dropout makes sampling and update differ', f'model.lora.dropout = {cfg.lora.dropout}', '0')
         self.name, self.algo, self.device = name, algo, choose_device(device)
         kind, source = model_source(name)
         if kind == 'adapter': self.model, self.info = _load_adapter(source, cfg, self.device)
@@ -209,7 +211,7 @@ class UnifiedPolicyModel(nn.Module):
         "The parameters that have gradients."
         return [p for p in self.model.parameters() if p.requires_grad]
 
-# %% ../nbs/04_policy.ipynb #67f940cf
+# %% ../nbs/04_policy.ipynb #07515f88
 def choose_device(
     device=None      # 'cpu', 'cuda', a torch.device, or None for the best there is
 ) -> torch.device:
@@ -219,7 +221,7 @@ def choose_device(
     if d.type == 'cuda' and not torch.cuda.is_available(): raise UserError('no CUDA device was found', 'device', 'cpu', 'use device="cpu", or a machine with a GPU')
     return d
 
-# %% ../nbs/04_policy.ipynb #7d82d315
+# %% ../nbs/04_policy.ipynb #40864022
 def _ready_for_adapters(model):
     "Freeze the base; a 4-bit one also needs its norms in float32."
     from peft import prepare_model_for_kbit_training
@@ -236,9 +238,11 @@ def _load_adapter(folder, cfg, device):
             from peft import PeftModel
             model = PeftModel.from_pretrained(_ready_for_adapters(model), folder, is_trainable=True)
     except RuntimeError as e: raise UserError(f'the adapter in {folder} does not fit the model {base}', fix='was the checkpoint made with another model?') from e
-    return model, {**info, 'model': folder, 'base': base, 'lora': model.peft_config['default'].r}
+    rank = model.peft_config['default'].r
+    if cfg.lora.r not in ('auto', rank): raise UserError(f'the adapter in {folder} has rank {rank}', f'model.lora.r = {cfg.lora.r}', f'{rank} or auto')
+    return model, {**info, 'model': folder, 'base': base, 'lora': rank}
 
-# %% ../nbs/04_policy.ipynb #90d64c0e
+# %% ../nbs/04_policy.ipynb #1c0e48f4
 @patch
 def set_checkpointing(self: UnifiedPolicyModel,
     on: bool       # Recompute activations in the backward pass?
@@ -252,7 +256,7 @@ def set_checkpointing(self: UnifiedPolicyModel,
     call('enable', kwargs={'use_reentrant': False})
     if self.lora: self.model.enable_input_require_grads()
 
-# %% ../nbs/04_policy.ipynb #47f88788
+# %% ../nbs/04_policy.ipynb #ec4178b1
 @dataclass(frozen=True)
 class Tokens:
     "A batch of prompts and completions as token ids."
@@ -270,33 +274,33 @@ class Tokens:
         P = pm.shape[1]
         return Tokens(self.prompt_ids[rows][:, P-p:], pm[:, P-p:], self.completion_ids[rows][:, :t], cm[:, :t])
 
-# %% ../nbs/04_policy.ipynb #99a26179
+# %% ../nbs/04_policy.ipynb #4c293e24
 def positions(
     mask     # (B,S) bool
 ):           # (B,S) int64, number of real tokens before each one
     "Positions that count real tokens only."
     return (mask.long().cumsum(1) - 1).clamp(min=0)
 
-# %% ../nbs/04_policy.ipynb #f999d3bf
+# %% ../nbs/04_policy.ipynb #37c24b7a
 def token_logprobs(
     logits,             # (N,V) logits that predict `ids`
     ids,                # (N,) int64
     temperature: float, # Sampling temperature
-    entropy: bool = False
-) -> tuple:             # (N,) float32 log-probabilities; (N,) entropies without gradient, or None
+    entropy=False       # True: also the entropies; 'grad': with their gradient
+) -> tuple:             # (N,) float32 log-probabilities; (N,) entropies, or None
     "The log-probability of the tokens that were chosen."
     z = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature      # float32 at least
     lse = z.logsumexp(-1)
     logp = z.gather(-1, ids[:, None])[:, 0] - lse
     if not entropy: return logp, None
-    with torch.no_grad(): return logp, lse - (z.softmax(-1)*z).sum(-1)
+    with torch.set_grad_enabled(entropy == 'grad' and torch.is_grad_enabled()): return logp, lse - (z.softmax(-1)*z).sum(-1)
 
-# %% ../nbs/04_policy.ipynb #deb6d0e5
+# %% ../nbs/04_policy.ipynb #6e0b2c23
 @patch
 def logprobs(self: UnifiedPolicyModel,
     tokens: Tokens,             # Prompts and completions
     temperature: float = 1.,    # The temperature they were sampled with
-    entropy: bool = False       # Also the entropy of each prediction?
+    entropy=False               # Also the entropy of each prediction? 'grad': with its gradient
 ):  # (B,T) log-probabilities, 0 on padding; with `entropy` a pair of such tensors
     "The log-probability of every completion token, with gradients if they are enabled."
     T, keep = tokens.completion_ids.shape[1], tokens.completion_mask
@@ -307,7 +311,7 @@ def logprobs(self: UnifiedPolicyModel,
     spread = lambda x: torch.zeros(keep.shape, dtype=x.dtype, device=x.device).masked_scatter(keep, x)
     return (spread(logp), spread(H)) if entropy else spread(logp)
 
-# %% ../nbs/04_policy.ipynb #e9e8bd4e
+# %% ../nbs/04_policy.ipynb #d797b73f
 def tiny_like(
     kind: str = 'llama',    # 'llama' (rotary positions) or 'gpt2' (learned positions)
     vocab: int = 102,       # Size of the vocabulary
@@ -338,7 +342,7 @@ def wrap(cls: UnifiedPolicyModel,
     self.info = dict(model='given', parameters=n, trainable=n, lora=0, device=str(self.device))
     return self.eval()
 
-# %% ../nbs/04_policy.ipynb #034e88ef
+# %% ../nbs/04_policy.ipynb #3fc0b3bf
 @patch
 def freeze_reference(self: UnifiedPolicyModel):
     "Keep today's policy as the reference for the KL penalty."
@@ -368,18 +372,18 @@ def reference(self: UnifiedPolicyModel):
             self.model = trained
             if self._frozen == 'reference': self.model.set_adapter('default')
 
-# %% ../nbs/04_policy.ipynb #a05ae3d6
+# %% ../nbs/04_policy.ipynb #5efa06e5
 @patch
 def has_reference(self: UnifiedPolicyModel) -> bool:
     "Has a reference been frozen?"
     return self._frozen is not None
 
-# %% ../nbs/04_policy.ipynb #c314ae6c
+# %% ../nbs/04_policy.ipynb #b60c3ab4
 @patch
 def save(self: UnifiedPolicyModel,
     folder      # Made if it does not exist
 ):
     "Write the weights, or the adapter, and the tokenizer."
-    kw = dict(selected_adapters=['default']) if self.lora else {}
+    kw = dict(selected_adapters=['default'], save_embedding_layers=False) if self.lora else {}
     self.model.save_pretrained(folder, **kw)
     self.tokenizer.save_pretrained(folder)

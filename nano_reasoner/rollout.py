@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/rollout.html.md"""
 __all__ = ['Rollout', 'pad_stack', 'Engine', 'encode_prompts', 'uniforms', 'draw', 'NativeEngine', 'finish', 'ratio_error',
            'TransformersEngine']
 
-# %% ../nbs/05_rollout.ipynb #5c3f15b9
+# %% ../nbs/05_rollout.ipynb #38e690ba
 import dataclasses, time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from .config import UserError
 from .data import encode_prompt
 from .policy import Tokens, UnifiedPolicyModel, positions, token_logprobs
 
-# %% ../nbs/05_rollout.ipynb #079721f7
+# %% ../nbs/05_rollout.ipynb #6047c539
 @dataclass(frozen=True)
 class Rollout:
     "Completions of a batch of prompts, with everything later stages need. Tensors are on the policy's device."
@@ -49,7 +49,7 @@ class Rollout:
         "Prompts and completions as the policy wants them."
         return Tokens(self.prompt_ids, self.prompt_mask, self.completion_ids, self.completion_mask)
 
-# %% ../nbs/05_rollout.ipynb #0f24bbf3
+# %% ../nbs/05_rollout.ipynb #5c967270
 def pad_stack(
     rows,               # 1D tensors of different lengths
     value,              # What to fill up with
@@ -74,7 +74,7 @@ def join(cls: Rollout,
                padded('completion_mask', False), padded('logprobs', False), torch.cat([p.group + o for p, o in zip(parts, offsets)]),
                torch.cat([p.truncated for p in parts]), parts[0].temperature, sum(p.seconds for p in parts))
 
-# %% ../nbs/05_rollout.ipynb #0bcc1458
+# %% ../nbs/05_rollout.ipynb #50e8c6ab
 class Engine(Protocol):
     "Samples completions."
     def generate(self,
@@ -87,7 +87,7 @@ class Engine(Protocol):
         control=None                 # Asked between tokens: `control.checkpoint()` may pause
     ) -> Rollout: ...
 
-# %% ../nbs/05_rollout.ipynb #8d0dd09b
+# %% ../nbs/05_rollout.ipynb #39288e6f
 def encode_prompts(
     policy: UnifiedPolicyModel,   # For its tokenizer, context and device
     prompts: list,                # P texts
@@ -103,7 +103,7 @@ def encode_prompts(
     mask = pad_stack([torch.ones_like(i, dtype=torch.bool) for i in ids], False, left=True)
     return pad_stack(ids, policy.pad_id, left=True).to(policy.device), mask.to(policy.device)
 
-# %% ../nbs/05_rollout.ipynb #4d2d69ef
+# %% ../nbs/05_rollout.ipynb #9dec72d2
 def uniforms(
     seed: int,      # The rollout's seed
     rows,           # Numbers of the completions
@@ -123,10 +123,10 @@ def draw(
     if temperature == 0: ids = logits.argmax(-1)
     else:
         cdf = (logits.float()/temperature).softmax(-1).cumsum(-1)
-        ids = torch.searchsorted(cdf, u[:, None]*cdf[:, -1:], right=True)[:, 0].clamp(max=logits.shape[-1]-1)
+        ids = torch.searchsorted(cdf, u[:, None].clamp(max=1 - 2**-23)*cdf[:, -1:], right=True)[:, 0].clamp(max=logits.shape[-1]-1)
     return ids, token_logprobs(logits, ids, temperature or 1.)[0]
 
-# %% ../nbs/05_rollout.ipynb #95dee80a
+# %% ../nbs/05_rollout.ipynb #873986a7
 class NativeEngine:
     "Samples with the policy's own weights, adapters included."
     def __init__(self,
@@ -141,7 +141,7 @@ class NativeEngine:
         parts = [self._some(prompts[i:i+P], rows[i:i+P], group_size, max_new_tokens, temperature, seed, i*group_size, control) for i in range(0, len(prompts), P)]
         return dataclasses.replace(Rollout.join(parts), seconds=time.perf_counter() - start)
 
-# %% ../nbs/05_rollout.ipynb #751d4b1c
+# %% ../nbs/05_rollout.ipynb #4fca580f
 @patch
 @torch.no_grad()
 def _some(self: NativeEngine, prompts, rows, G, T, temperature, seed, first, control):
@@ -175,7 +175,7 @@ def _some(self: NativeEngine, prompts, rows, G, T, temperature, seed, first, con
         logits, cache = out.logits[:, -1], out.past_key_values
     return finish(policy, prompts, rows, G, ids, mask, tokens, logps, lengths, ~done, temperature)
 
-# %% ../nbs/05_rollout.ipynb #b876c0a6
+# %% ../nbs/05_rollout.ipynb #6874a0ba
 def finish(policy, prompts, rows, G, ids, mask, tokens, logps, lengths, truncated, temperature) -> Rollout:
     "Cut to the longest completion, decode, and label the groups."
     T = int(lengths.max())
@@ -186,7 +186,7 @@ def finish(policy, prompts, rows, G, ids, mask, tokens, logps, lengths, truncate
     return Rollout(repeat(rows), repeat(prompts), texts, ids, mask, tokens[:, :T], cmask, logps[:, :T], torch.arange(len(prompts), device=ids.device).repeat_interleave(G),
                    truncated, temperature)
 
-# %% ../nbs/05_rollout.ipynb #91cde62e
+# %% ../nbs/05_rollout.ipynb #d75c5d79
 @torch.no_grad()
 def ratio_error(
     policy: UnifiedPolicyModel,
@@ -197,7 +197,7 @@ def ratio_error(
     logp = policy.logprobs(rollout.tokens, rollout.temperature if temperature is None else temperature)
     return float(((logp - rollout.logprobs)[rollout.completion_mask].exp() - 1).abs().max())
 
-# %% ../nbs/05_rollout.ipynb #d454c2dc
+# %% ../nbs/05_rollout.ipynb #a41685ea
 class TransformersEngine:
     "Samples with transformers' own `generate`."
     def __init__(self, policy: UnifiedPolicyModel): self.policy = policy
@@ -208,7 +208,8 @@ class TransformersEngine:
         start, policy, G = time.perf_counter(), self.policy, group_size
         policy.eval()
         ids, mask = encode_prompts(policy, prompts, max_new_tokens)
-        kw = dict(do_sample=True, temperature=float(temperature), top_k=0, top_p=1.) if temperature else dict(do_sample=False)
+        kw = dict(do_sample=True, temperature=float(temperature), top_k=0, top_p=1., min_p=None, typical_p=1.) if temperature else dict(do_sample=False)
+        kw |= dict(repetition_penalty=1., no_repeat_ngram_size=0, min_new_tokens=None)       # whatever the model's own generation settings are
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             out = policy.model.generate(input_ids=ids, attention_mask=mask.long(), num_return_sequences=G if temperature else 1, max_new_tokens=max_new_tokens,

@@ -7,7 +7,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/sft.html.md"""
 # %% auto #0
 __all__ = ['end_token', 'encode_example', 'stack_examples', 'SFTTrainer']
 
-# %% ../nbs/27_sft.ipynb #16897879
+# %% ../nbs/27_sft.ipynb #a6cbe9d0
 import warnings
 
 import torch
@@ -20,14 +20,15 @@ from .rollout import pad_stack
 from .trainer import Loop, rows_of_step
 from .update import Optimizer, auto_micro_tokens, micro_batches
 
-# %% ../nbs/27_sft.ipynb #bffc0203
+# %% ../nbs/27_sft.ipynb #1d54a02e
 def end_token(
     policy: UnifiedPolicyModel,
     prompt_format: str            # 'plain', 'think' or 'chat'
 ) -> int:
     "The token that ends a solution."
     turn = template_facts(policy.tokenizer).end_of_turn if prompt_format == 'chat' else ()
-    return turn[0] if turn else policy.tokenizer.eos_token_id
+    own = policy.tokenizer.eos_token_id
+    return turn[0] if turn else policy.eos_ids[0] if own is None else own
 
 def encode_example(
     policy: UnifiedPolicyModel,
@@ -47,7 +48,7 @@ def stack_examples(
     ps, cs = zip(*examples)
     return Tokens(*(x.to(policy.device) for x in (pad_stack(ps, policy.pad_id, True), pad_stack(ones(ps), False, True), pad_stack(cs, policy.pad_id), pad_stack(ones(cs), False))))
 
-# %% ../nbs/27_sft.ipynb #e1d0aa87
+# %% ../nbs/27_sft.ipynb #963da7ed
 class SFTTrainer(Loop):
     "Supervised fine-tuning on the skeleton of `Loop`; takes the same arguments."
     phase = 'sft'
@@ -58,16 +59,19 @@ class SFTTrainer(Loop):
         limit = auto_micro_tokens(self.model.model.config.vocab_size) if limit == 'auto' else limit
         tokens, total = stack_examples(self.model, examples), 0.
         N = int(tokens.completion_mask.sum())
+        self.optimizer.opt.zero_grad(set_to_none=True)
         self.model.train()
-        for rows in micro_batches(tokens, limit):
-            loss = -self.model.logprobs(tokens.select(rows)).sum() / N
-            self.optimizer.backward(loss)
-            total += float(loss.detach())
-        metrics = self.optimizer.step()
-        self.model.eval()
+        try:
+            for rows in micro_batches(tokens, limit):
+                self.control.checkpoint()
+                loss = -self.model.logprobs(tokens.select(rows)).sum() / N
+                self.optimizer.backward(loss)
+                total += float(loss.detach())
+            metrics = self.optimizer.step()
+        finally: self.model.eval()
         return dict(loss=total, tokens=N, **metrics)
 
-# %% ../nbs/27_sft.ipynb #23cf886c
+# %% ../nbs/27_sft.ipynb #f2ec4caa
 @patch
 def examples(self: SFTTrainer) -> list:
     "The training set as tokens, made once; what does not fit the context is left out and counted."
@@ -76,6 +80,8 @@ def examples(self: SFTTrainer) -> list:
         pairs = [encode_example(self.model, r, end) for r in self.dataset]
         self._examples = [p for p in pairs if len(p[0]) + len(p[1]) <= self.model.context]
         if (n := len(pairs) - len(self._examples)): warnings.warn(f'{n} of {len(pairs)} worked solutions are longer than the context of {self.model.context} tokens; they are left out')
+        longest = self.cfg.eval.max_new_tokens or self.cfg.training.max_new_tokens
+        if (n := sum(len(c) > longest for _, c in self._examples)): warnings.warn(f'{n} of {len(pairs)} worked solutions are longer than training.max_new_tokens = {longest}: such answers will be cut off')
         if not self._examples: raise UserError('no worked solution fits the context', 'data', f'prompt and solution together at most {self.model.context} tokens')
     return self._examples
 

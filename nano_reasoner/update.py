@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/update.html.md"""
 __all__ = ['learning_rate', 'NonFiniteError', 'Optimizer', 'auto_micro_tokens', 'micro_batches', 'batched_logprobs',
            'needed_rows', 'mini_batch_rows', 'one_step', 'update']
 
-# %% ../nbs/20_update.ipynb #86bdebda
+# %% ../nbs/20_update.ipynb #ee9b6035
 import math
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from .advantages import Advantages
 from .policy import Tokens, UnifiedPolicyModel
 from .rollout import Rollout
 
-# %% ../nbs/20_update.ipynb #ad6c0089
+# %% ../nbs/20_update.ipynb #7529e24b
 def learning_rate(
     step: int,                    # Optimiser steps made so far
     base: float,                  # The configured rate
@@ -33,7 +33,7 @@ def learning_rate(
     x = min((step - warmup)/max(total - warmup, 1), 1.)
     return base*(1 - x if schedule == 'linear' else (1 + math.cos(math.pi*x))/2)
 
-# %% ../nbs/20_update.ipynb #6537bd65
+# %% ../nbs/20_update.ipynb #089510c1
 class NonFiniteError(RuntimeError):
     "Several gradients in a row were not finite."
 
@@ -53,7 +53,7 @@ class Optimizer:
         self.policy, self.base, self.max_grad_norm = policy, lr, max_grad_norm
         self.schedule = dict(warmup=warmup, schedule=schedule, total=total)
         self.opt = torch.optim.AdamW(policy.trainable_parameters(), lr=lr, betas=(.9, .999), weight_decay=weight_decay)
-        half = any(p.dtype == torch.float16 for p in policy.model.parameters())
+        half = policy.info.get('dtype') == 'float16' or any(p.dtype == torch.float16 for p in policy.model.parameters())     # 4-bit weights compute in it, too
         self.scaler = torch.amp.GradScaler(policy.device.type, enabled=half)
         self.steps = self.skipped = self.skipped_in_a_row = 0
 
@@ -61,7 +61,7 @@ class Optimizer:
         "Add the gradients of one micro-batch."
         self.scaler.scale(loss).backward()
 
-# %% ../nbs/20_update.ipynb #ce1ab178
+# %% ../nbs/20_update.ipynb #d0af92ef
 from fastcore.basics import patch
 
 @patch
@@ -75,7 +75,7 @@ def step(self: Optimizer) -> dict:   # grad_norm, learning_rate, skipped
     if good: self.opt.step()
     self.scaler.update()
     self.opt.zero_grad(set_to_none=True)
-    overflow = not good and self.scaler.is_enabled()
+    overflow = not good and self.scaler.is_enabled() and self.scaler.get_scale() >= 1     # no factor below 1 would help
     self.steps += good
     self.skipped += not good
     self.skipped_in_a_row = 0 if good or overflow else self.skipped_in_a_row + 1
@@ -83,7 +83,7 @@ def step(self: Optimizer) -> dict:   # grad_norm, learning_rate, skipped
         raise NonFiniteError(f'the gradient was not finite {self.patience} times in a row, after {self.steps} good steps; the weights are those of the last good one')
     return dict(grad_norm=float(norm), learning_rate=lr, skipped=int(not good))
 
-# %% ../nbs/20_update.ipynb #316fd9b8
+# %% ../nbs/20_update.ipynb #99ff614e
 @patch
 def counters(self: Optimizer) -> dict:   # JSON-able
     "What a resumed run needs besides AdamW's own state."
@@ -95,13 +95,13 @@ def load_counters(self: Optimizer, state: dict):
     self.steps, self.skipped, self.skipped_in_a_row = (state[k] for k in ('steps', 'skipped', 'skipped_in_a_row'))
     if state['scaler']: self.scaler.load_state_dict(state['scaler'])
 
-# %% ../nbs/20_update.ipynb #08c5ae21
+# %% ../nbs/20_update.ipynb #24564860
 def auto_micro_tokens(
     vocab: int,              # Size of the vocabulary
-    memory: float = 1.5e9    # Bytes for logits, their softmax and their gradient
+    memory: float = 3e9      # Bytes for logits, their copies and their gradient, 24 a logit
 ) -> int:                    # Padded tokens
     "A limit for micro-batches that suits small machines."
-    return int(min(max(memory/(12*vocab), 512), 16384))
+    return int(min(max(memory/(24*vocab), 512), 16384))
 
 def micro_batches(
     tokens: Tokens,     # Prompts and completions
@@ -118,7 +118,7 @@ def micro_batches(
         else: out.append([i]); width = P[i], T[i]
     return out
 
-# %% ../nbs/20_update.ipynb #2544f952
+# %% ../nbs/20_update.ipynb #38fbde97
 @torch.no_grad()
 def batched_logprobs(
     policy: UnifiedPolicyModel,
@@ -136,7 +136,7 @@ def batched_logprobs(
         out[rows, :lp.shape[1]] = lp
     return out
 
-# %% ../nbs/20_update.ipynb #cbae3e78
+# %% ../nbs/20_update.ipynb #09969e98
 def needed_rows(
     algo: Algorithm,
     adv: Advantages
@@ -155,7 +155,7 @@ def mini_batch_rows(
     order = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))] if n > 1 else ids
     return [torch.isin(group.cpu(), part).nonzero()[:, 0].tolist() for part in order.chunk(n)]
 
-# %% ../nbs/20_update.ipynb #2ad17662
+# %% ../nbs/20_update.ipynb #14f8bfd4
 def one_step(
     policy: UnifiedPolicyModel, optimizer: Optimizer, algo: Algorithm, rollout: Rollout, adv: Advantages,
     rows: list,        # The completions of this optimiser step
@@ -168,21 +168,24 @@ def one_step(
     W = torch.zeros(adv.mask.shape, dtype=torch.float64)
     W[rows] = algo.weights(adv.mask[rows], rollout.group.cpu()[rows], adv.keep[rows])
     use = needed_rows(algo, adv)
+    optimizer.opt.zero_grad(set_to_none=True)             # an interrupted step may have left something
     tokens, stats = rollout.tokens, []
     for micro in micro_batches(tokens, limit, [r for r in rows if use[r]]):
         if control is not None: control.checkpoint()
         part = tokens.select(micro)
         T = part.completion_ids.shape[1]
         cut = lambda x: None if x is None else x[micro][:, :T].to(policy.device)
-        logp, H = policy.logprobs(part, rollout.temperature, entropy=True)
+        logp, H = policy.logprobs(part, rollout.temperature, entropy='grad' if algo.entropy else True)
         loss = algo.loss(logp, logp.detach() if old is None else cut(old), cut(adv.values), cut(W), cut(adv.mask), ref=cut(ref), sampler=cut(rollout.logprobs), entropy=H)
         optimizer.backward(loss.total)
         stats.append(loss.stats)
-    if not stats: return dict(loss=0., grad_norm=0., tokens_trained=0, no_signal=1)
+    if not stats:
+        optimizer.steps += 1                              # the schedule goes on
+        return dict(loss=0., grad_norm=0., tokens_trained=0, no_signal=1)
     metrics = merge_stats(stats)
     return {**metrics, 'tokens_trained': metrics.pop('tokens'), **optimizer.step(), 'no_signal': 0}
 
-# %% ../nbs/20_update.ipynb #7c00da41
+# %% ../nbs/20_update.ipynb #c10e3d3e
 def update(
     policy: UnifiedPolicyModel, optimizer: Optimizer, algo: Algorithm, rollout: Rollout, adv: Advantages,
     ppo_epochs: int = 1,         # Passes over the rollout
@@ -199,9 +202,9 @@ def update(
     if ref is None and algo.needs_reference:
         with policy.reference(): ref = same()
     policy.train()
-    metrics = [one_step(policy, optimizer, algo, rollout, adv, rows, old, ref, limit, control)
-               for e in range(ppo_epochs) for rows in mini_batch_rows(rollout.group, mini_batches, seed*1009 + e)]
-    policy.eval()
+    try: metrics = [one_step(policy, optimizer, algo, rollout, adv, rows, old, ref, limit, control)
+                    for e in range(ppo_epochs) for rows in mini_batch_rows(rollout.group, mini_batches, seed*1009 + e)]
+    finally: policy.eval()
     seen = [m for m in metrics if not m['no_signal']] or metrics
     return {k: sum(m[k] for m in seen)/len(seen) for k in seen[0]} | dict(updates=sum(not m['no_signal'] and not m['skipped'] for m in metrics),
                                                                           skipped=sum(m.get('skipped', 0) for m in metrics))
