@@ -180,7 +180,7 @@ class TrainingConfig(_Section):
     group_size: Count = _opt(8, 'Completions sampled for each prompt', 'completions')
     batch_size: Count = _opt(2, 'Prompts held at once', 'prompts')
     epochs: Count = _opt(1, 'Passes over the problems')
-    steps: Count | None = _opt(None, 'Stop after so many optimiser steps; null is no limit', 'optimiser steps')
+    steps: Count | None = _opt(None, 'Stop after so many steps, each a rollout with its updates; null is no limit', 'steps')
     minutes: Positive | None = _opt(None, 'Stop after so much time; null is no limit', 'minutes')
     learning_rate: Rate = _opt(5e-6, 'Step size of the optimiser; adapters usually take about ten times that of full weights')
     max_samples: Count | None = _opt(5000, 'Problems used; null is all of them', 'problems')
@@ -194,8 +194,8 @@ class TrainingConfig(_Section):
     schedule: Schedule = _opt('constant', 'The learning rate after the warm-up')
     weight_decay: NonNeg = _opt(0., 'Decoupled weight decay')
     max_grad_norm: Positive = _opt(1., 'Longer gradients are scaled down to this norm')
-    save_steps: Count = _opt(100, 'A checkpoint every so many steps', 'optimiser steps')
-    eval_steps: Count = _opt(50, 'An evaluation every so many steps', 'optimiser steps')
+    save_steps: Count = _opt(100, 'A checkpoint every so many steps', 'steps')
+    eval_steps: Count = _opt(50, 'An evaluation every so many steps', 'steps')
     init_from: Text | None = _opt(None, 'Checkpoint to start from; null takes the one of the SFT phase if there is one')
 
 # %% ../nbs/00_config.ipynb #f4f7095a
@@ -315,10 +315,10 @@ def sizes(self: TrainingConfig,
     "What the sizes mean for a run: prompts, completions and steps."
     prompts = self.batch_size * self.accumulation
     rollouts, each = math.ceil(problems*self.epochs/prompts), self.ppo_epochs*self.mini_batches
-    steps = min(rollouts*each, self.steps or math.inf)
+    rollouts = min(rollouts, self.steps or math.inf)
     return {'prompts in a rollout': prompts, 'completions in a rollout': prompts*self.group_size,
             'completions in an optimiser step': prompts*self.group_size/self.mini_batches,
-            'optimiser steps on a rollout': each, 'rollouts': math.ceil(steps/each), 'optimiser steps': steps}
+            'optimiser steps on a rollout': each, 'rollouts': rollouts, 'optimiser steps': rollouts*each}
 
 # %% ../nbs/00_config.ipynb #e4666d63
 class _Loader(yaml.SafeLoader):
