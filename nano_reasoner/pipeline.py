@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/pipeline.html.md"""
 __all__ = ['RECIPE', 'HARD', 'QUICK', 'demo_config', 'test_problems', 'examine', 'StopAfterRL', 'control_config',
            'continue_cold_start', 'start_control', 'wait_for_control', 'Demo', 'run_demo', 'new_folder', 'seconds_of']
 
-# %% ../nbs/28_pipeline.ipynb #12473fee
+# %% ../nbs/28_pipeline.ipynb #b5b0cd9d
 import json, os, subprocess, sys, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from .sft import SFTTrainer
 from .tracking import Callback, clock
 from .trainer import UnifiedReasoningTrainer, check_rl, make_datasets
 
-# %% ../nbs/28_pipeline.ipynb #1685c78a
+# %% ../nbs/28_pipeline.ipynb #0c11cf5a
 RECIPE = dict(
     model    = dict(name='tiny-arith'),
     data     = dict(dataset_name='arithmetic', eval_size=128),
@@ -49,7 +49,7 @@ def demo_config(
     d['training']['variant'], d['paths']['output_dir'] = variant, str(out)
     return load_config(d)
 
-# %% ../nbs/28_pipeline.ipynb #f7dedee5
+# %% ../nbs/28_pipeline.ipynb #4d676221
 def test_problems(
     tokenizer,
     n: int = 512       # Of each level
@@ -68,7 +68,7 @@ def examine(
     if Path(path).exists(): return EvalResult.load(path)
     return evaluate(NativeEngine(policy), problems, cfg.training.max_new_tokens, cfg.eval.batch_size, meta=dict(name=name, model=policy.name), save=path)
 
-# %% ../nbs/28_pipeline.ipynb #ddf7d2db
+# %% ../nbs/28_pipeline.ipynb #bc6ae836
 class StopAfterRL(Callback):
     "Ends the control when it has trained as long as reinforcement learning; stops it if its parent is gone."
     last_steps = 60          # in which the learning rate falls to zero
@@ -107,7 +107,7 @@ def continue_cold_start(
     train, held = make_datasets(cfg, policy.tokenizer, 'sft', cfg.sft.max_samples)
     SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run, parent)], progress=False).fit()
 
-# %% ../nbs/28_pipeline.ipynb #bcdf7e6a
+# %% ../nbs/28_pipeline.ipynb #ffedb005
 def start_control(cfg: Config, rl_run: Path, out: Path, threads: int):
     "Start the control in a process of its own."
     config = out/f'{cfg.paths.run_name}.yaml'
@@ -120,7 +120,7 @@ def wait_for_control(process, log: Path):
     "Wait until the control has had its time; an error in it is an error of the demonstration."
     if process.wait(): raise RuntimeError(f'the control ended with code {process.returncode}:\n' + log.read_text()[-2000:])
 
-# %% ../nbs/28_pipeline.ipynb #e7c1c396
+# %% ../nbs/28_pipeline.ipynb #85ffab3a
 @dataclass
 class Demo:
     "The result of a demonstration."
@@ -148,7 +148,7 @@ class Demo:
 
     def _repr_markdown_(self): return self.table._repr_markdown_() + '\n\n' + '\n'.join(f'- {s}' for s in self.sentences)
 
-# %% ../nbs/28_pipeline.ipynb #3cbf54c1
+# %% ../nbs/28_pipeline.ipynb #ae71d341
 def run_demo(
     seed: int = 42,
     algo: str = 'GRPO',                # Any algorithm
@@ -201,7 +201,7 @@ def run_demo(
     say(f'\n{demo.text}\n\nthis call took {clock(time.time() - begin)}; results and runs are in {out}')
     return demo
 
-# %% ../nbs/28_pipeline.ipynb #b78ba1f9
+# %% ../nbs/28_pipeline.ipynb #bfec9529
 def new_folder(out) -> Path:
     "`out`, or the first of `out-2`, `out-3`, ... that does not exist."
     out, n = Path(out), 1

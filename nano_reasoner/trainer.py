@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/trainer.html.md"""
 __all__ = ['order_of_pass', 'rows_of_step', 'Loop', 'weights_id', 'check_rl', 'model_of_run', 'starting_point', 'make_datasets',
            'UnifiedReasoningTrainer', 'Stopwatch', 'as_rows', 'summary']
 
-# %% ../nbs/26_trainer.ipynb #e3bc8300
+# %% ../nbs/26_trainer.ipynb #607a6efb
 import hashlib, math, time, warnings
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from .rollout import NativeEngine
 from .tracking import Callback, ConsoleProgress, Control, JSONLTracker, RolloutTracker, WandbTracker
 from .update import Optimizer, auto_micro_tokens, batched_logprobs, update
 
-# %% ../nbs/26_trainer.ipynb #b7d5dd07
+# %% ../nbs/26_trainer.ipynb #8ff5730d
 def order_of_pass(
     n: int,       # Problems
     epoch: int,   # Number of the pass, from 0
@@ -50,7 +50,7 @@ def rows_of_step(
         out += [data[i] for i in order_of_pass(n, epoch, seed)[at:at + size - len(out)]]
     return out
 
-# %% ../nbs/26_trainer.ipynb #1eadd24d
+# %% ../nbs/26_trainer.ipynb #2e3c604e
 class Loop:
     "Runs steps: callbacks, evaluation, checkpoints, resuming."
     phase, algo = '', None
@@ -70,7 +70,7 @@ class Loop:
         self.control, self.callbacks, self.progress = control or Control(), list(callbacks), progress
         if device is not None and choose_device(device) != model.device: model.model.to(device); model.device = choose_device(device)
         self.step, self.seconds, self.best, self.run, self.state = 0, 0., None, None, 'new'
-        self.last_eval, self.drawn, self._saved = None, 0, None
+        self.last_eval, self.drawn, self.saved, self._saved_as = None, 0, None, None
         self.start = weights_id(model.name)
         seed_everything(self.cfg.seed)
         self.engine = engine or NativeEngine(model, max(self.rows_at_once, 1))
@@ -80,7 +80,7 @@ class Loop:
         "Call a hook of every callback."
         for c in self.callbacks: getattr(c, hook)(self, *args)
 
-# %% ../nbs/26_trainer.ipynb #9952acbb
+# %% ../nbs/26_trainer.ipynb #d51f1504
 @patch(as_prop=True)
 def settings(self: Loop):
     "The section of the configuration for this phase."
@@ -99,7 +99,7 @@ def finished(self: Loop) -> bool:
     s = self.settings
     return self.total_steps is not None and self.step >= self.total_steps or s.minutes is not None and self.seconds >= 60*s.minutes
 
-# %% ../nbs/26_trainer.ipynb #f9e8b13a
+# %% ../nbs/26_trainer.ipynb #b5871ddf
 @patch
 def fit(self: Loop,
     fresh: bool = False    # Begin a new run even if there is one to go on with
@@ -147,7 +147,7 @@ def close(self: Loop):
     if self.best is None: mark_best(self.run, folder, {'step': self.step})
     mark_finished(self.run, step=self.step, seconds=self.seconds)
 
-# %% ../nbs/26_trainer.ipynb #9b4ee243
+# %% ../nbs/26_trainer.ipynb #4918ca75
 @patch
 def trackers(self: Loop) -> list:
     "The callbacks that the configuration asks for."
@@ -155,7 +155,7 @@ def trackers(self: Loop) -> list:
     return ([JSONLTracker(self.run)] + ([RolloutTracker(self.run)] if log.rollouts and self.algo else []) + ([ConsoleProgress()] if self.progress else [])
             + ([WandbTracker(self.cfg, self.run)] if log.use_wandb else []))
 
-# %% ../nbs/26_trainer.ipynb #6867e7e6
+# %% ../nbs/26_trainer.ipynb #f509373b
 def weights_id(
     name: str      # What a model was loaded from
 ) -> str:          # For a checkpoint of ours a hash of its manifest, which holds the hashes of its files; else the name
@@ -163,17 +163,17 @@ def weights_id(
     manifest = Path(name)/'manifest.json'
     return hashlib.sha256(manifest.read_bytes()).hexdigest()[:16] if manifest.exists() else name
 
-# %% ../nbs/26_trainer.ipynb #711e9dc2
+# %% ../nbs/26_trainer.ipynb #85415685
 @patch
 def save(self: Loop) -> Path:
     "Write a checkpoint of this step, unless there is one."
     key = self.run, self.step, self.last_eval, self.best and self.best['step']
-    if self._saved and self._saved[0] == key: return self._saved[1]
+    if self._saved_as == key: return self.saved
     adamw, tensors = optimizer_state(self.optimizer.opt)
-    folder = save_checkpoint(self.run, self.step, self.model.save,
+    self.saved = save_checkpoint(self.run, self.step, self.model.save,
                                  dict(step=self.step, seconds=self.seconds, best=self.best, last_eval=self.last_eval, adamw=adamw, optimizer=self.optimizer.counters(), data=self.data_id(), start=self.start), tensors)
-    self._saved = key, folder
-    return folder
+    self._saved_as = key
+    return self.saved
 
 @patch
 def restore(self: Loop):
@@ -211,7 +211,7 @@ def load_weights(self: Loop, folder):
         tied = set(getattr(self.model.model, 'all_tied_weights_keys', {}) or {})
         if unexpected or set(missing) - tied: raise UserError(f'the weights in {folder} belong to another model', fix='use the model the run began with')
 
-# %% ../nbs/26_trainer.ipynb #76bc8499
+# %% ../nbs/26_trainer.ipynb #8e3b207b
 @patch
 def evaluate(self: Loop,
     dataset=None,             # Problems; None: the held-out ones
@@ -237,7 +237,7 @@ def _note(self: Loop, result):
     self.best = dict(accuracy=result.accuracy, n=result.n, step=self.step)
     mark_best(self.run, self.save(), self.best)
 
-# %% ../nbs/26_trainer.ipynb #c0ed18de
+# %% ../nbs/26_trainer.ipynb #5c465c2f
 def check_rl(
     cfg: Config
 ) -> algorithm.Algorithm:
@@ -247,7 +247,7 @@ def check_rl(
         raise UserError(f'{algo.label} compares completions of the same prompt, so it needs several', f'training.group_size = {cfg.training.group_size}', '2 or more', 'training.group_size=8')
     return algo
 
-# %% ../nbs/26_trainer.ipynb #5ccea510
+# %% ../nbs/26_trainer.ipynb #156014fa
 def model_of_run(
     checkpoint: Path    # A step folder or `best`
 ) -> str | None:        # model.name of its run
@@ -280,7 +280,7 @@ def make_datasets(
     data = MathReasoningDataset(tokenizer, d.split, max_samples, mode, d.dataset_name, d.columns, d.prompt_format, d.revision, cfg.seed, d.on_bad_row, d.task)
     return data.split_off(d.eval_size) if d.eval_size else (data, None)
 
-# %% ../nbs/26_trainer.ipynb #e4b7865e
+# %% ../nbs/26_trainer.ipynb #5326902e
 class UnifiedReasoningTrainer(Loop):
     "Reinforcement learning with any algorithm."
     phase = 'rl'
@@ -310,7 +310,7 @@ class UnifiedReasoningTrainer(Loop):
         self.drawn += 1
         return {**summary(rollout, scores, adv), **metrics, **clock.times}
 
-# %% ../nbs/26_trainer.ipynb #49abc6dc
+# %% ../nbs/26_trainer.ipynb #c6dd4b56
 class Stopwatch:
     "Seconds since the last call, by name."
     def __init__(self): self.t, self.times = time.perf_counter(), {}
@@ -325,7 +325,7 @@ def as_rows(
     if missing: raise UserError(f'the batch has no {" and no ".join(sorted(missing))}', 'train_step(batch)', 'a dict with lists of prompt and answer', 'use a MathReasoningDataset')
     return [dict(zip(batch, values)) for values in zip(*batch.values())]
 
-# %% ../nbs/26_trainer.ipynb #d168e305
+# %% ../nbs/26_trainer.ipynb #be36d201
 @patch
 def sample(self: UnifiedReasoningTrainer, rows):
     "A group of completions for each row."
@@ -352,7 +352,7 @@ def make_step(self: UnifiedReasoningTrainer) -> dict:
     "One step on the next problems."
     return self.train_step(rows_of_step(self.dataset, self.step, self.problems_per_step, self.cfg.seed))
 
-# %% ../nbs/26_trainer.ipynb #2fd6b70e
+# %% ../nbs/26_trainer.ipynb #8859de37
 def summary(rollout, scores, adv) -> dict:
     "Metrics of a rollout and its rewards."
     n, ok = len(rollout), scores.valid
@@ -363,7 +363,7 @@ def summary(rollout, scores, adv) -> dict:
     if len(scores.terms) > 1: m |= {f'reward_{k}': float(v[ok].mean()) for k, v in scores.terms.items() if ok.any()}
     return m | adv.stats
 
-# %% ../nbs/26_trainer.ipynb #d75c1caa
+# %% ../nbs/26_trainer.ipynb #c9d1ea59
 @patch(as_prop=True)
 def problems_per_step(self: UnifiedReasoningTrainer) -> int:
     "Prompts of an optimiser step."
