@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/pipeline.html.md"""
 __all__ = ['RECIPE', 'HARD', 'QUICK', 'demo_config', 'test_problems', 'examine', 'StopAfterRL', 'control_config',
            'continue_cold_start', 'start_control', 'wait_for_control', 'Demo', 'run_demo', 'new_folder', 'seconds_of']
 
-# %% ../nbs/28_pipeline.ipynb #b5b0cd9d
+# %% ../nbs/28_pipeline.ipynb #af1f3be3
 import json, os, subprocess, sys, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from .sft import SFTTrainer
 from .tracking import Callback, clock
 from .trainer import UnifiedReasoningTrainer, check_rl, make_datasets
 
-# %% ../nbs/28_pipeline.ipynb #0c11cf5a
+# %% ../nbs/28_pipeline.ipynb #513d33d4
 RECIPE = dict(
     model    = dict(name='tiny-arith'),
     data     = dict(dataset_name='arithmetic', eval_size=128),
@@ -49,7 +49,7 @@ def demo_config(
     d['training']['variant'], d['paths']['output_dir'] = variant, str(out)
     return load_config(d)
 
-# %% ../nbs/28_pipeline.ipynb #4d676221
+# %% ../nbs/28_pipeline.ipynb #cbe6ca3b
 def test_problems(
     tokenizer,
     n: int = 512       # Of each level
@@ -68,15 +68,14 @@ def examine(
     if Path(path).exists(): return EvalResult.load(path)
     return evaluate(NativeEngine(policy), problems, cfg.training.max_new_tokens, cfg.eval.batch_size, meta=dict(name=name, model=policy.name), save=path)
 
-# %% ../nbs/28_pipeline.ipynb #bc6ae836
+# %% ../nbs/28_pipeline.ipynb #1ca18760
 class StopAfterRL(Callback):
     "Ends the control when it has trained as long as reinforcement learning; stops it if its parent is gone."
-    last_steps = 60          # in which the learning rate falls to zero
-
     def __init__(self,
         rl_run: Path,        # Run folder of reinforcement learning
-        parent: int          # Process id of the demonstration
-    ): self.rl_run, self.parent, self.ending = Path(rl_run), parent, False
+        parent: int,         # Process id of the demonstration
+        last_steps: int      # Steps at the end, in which the learning rate falls to zero
+    ): self.rl_run, self.parent, self.last_steps, self.ending = Path(rl_run), parent, last_steps, False
 
     def after_step(self, trainer, metrics):
         o = trainer.optimizer
@@ -97,7 +96,8 @@ def continue_cold_start(
     config: str,      # YAML file of the control's configuration
     rl_run: str,      # Run folder of reinforcement learning
     threads: int,     # Threads to use
-    parent: int       # Process id of the demonstration
+    parent: int,      # Process id of the demonstration
+    last_steps: int   # Steps in which the learning rate falls to zero
 ):
     "Train the control; runs in a process of its own."
     import torch
@@ -105,22 +105,22 @@ def continue_cold_start(
     cfg = load_config(config)
     policy = UnifiedPolicyModel(cfg.model.name, config=cfg.model, device='cpu')
     train, held = make_datasets(cfg, policy.tokenizer, 'sft', cfg.sft.max_samples)
-    SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run, parent)], progress=False).fit()
+    SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run, parent, last_steps)], progress=False).fit()
 
-# %% ../nbs/28_pipeline.ipynb #ffedb005
-def start_control(cfg: Config, rl_run: Path, out: Path, threads: int):
+# %% ../nbs/28_pipeline.ipynb #568d3ed3
+def start_control(cfg: Config, rl_run: Path, out: Path, threads: int, last_steps: int):
     "Start the control in a process of its own."
     config = out/f'{cfg.paths.run_name}.yaml'
     cfg.save(config)
-    code = 'import sys; from nano_reasoner.pipeline import continue_cold_start; continue_cold_start(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))'
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, str(config), str(rl_run), str(threads), str(os.getpid())], stdin=subprocess.DEVNULL,
+    code = 'import sys; from nano_reasoner.pipeline import continue_cold_start; continue_cold_start(*sys.argv[1:3], *map(int, sys.argv[3:]))'
+    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, str(config), str(rl_run), str(threads), str(os.getpid()), str(last_steps)], stdin=subprocess.DEVNULL,
                             stdout=open(config.with_suffix('.log'), 'w'), stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': str(threads)})
 
 def wait_for_control(process, log: Path):
     "Wait until the control has had its time; an error in it is an error of the demonstration."
     if process.wait(): raise RuntimeError(f'the control ended with code {process.returncode}:\n' + log.read_text()[-2000:])
 
-# %% ../nbs/28_pipeline.ipynb #85ffab3a
+# %% ../nbs/28_pipeline.ipynb #0de106c4
 @dataclass
 class Demo:
     "The result of a demonstration."
@@ -148,7 +148,7 @@ class Demo:
 
     def _repr_markdown_(self): return self.table._repr_markdown_() + '\n\n' + '\n'.join(f'- {s}' for s in self.sentences)
 
-# %% ../nbs/28_pipeline.ipynb #ae71d341
+# %% ../nbs/28_pipeline.ipynb #e069d04e
 def run_demo(
     seed: int = 42,
     algo: str = 'GRPO',                # Any algorithm
@@ -181,7 +181,7 @@ def run_demo(
     trainer = UnifiedReasoningTrainer(policy, rl, dataset=train, eval_dataset=held, progress=progress)
     slug, cores = trainer.algo.slug, torch.get_num_threads()
     control_cfg, control_file = control_config(sft, checkpoint, f'continued-{slug}'), out/'eval'/f'continued_{slug}.json'
-    control = None if control_file.exists() else start_control(control_cfg, run_folder(out, slug), out, max(cores//2, 1))
+    control = None if control_file.exists() else start_control(control_cfg, run_folder(out, slug), out, max(cores//2, 1), sft.sft.steps//10)
     torch.set_num_threads(max(cores//2, 1))
     try:
         trainer.fit()
@@ -201,7 +201,7 @@ def run_demo(
     say(f'\n{demo.text}\n\nthis call took {clock(time.time() - begin)}; results and runs are in {out}')
     return demo
 
-# %% ../nbs/28_pipeline.ipynb #bfec9529
+# %% ../nbs/28_pipeline.ipynb #e590ab5f
 def new_folder(out) -> Path:
     "`out`, or the first of `out-2`, `out-3`, ... that does not exist."
     out, n = Path(out), 1
