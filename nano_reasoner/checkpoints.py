@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/checkpoints.html.md"""
 __all__ = ['MANIFEST', 'STATE', 'TENSORS', 'STEP', 'FREE', 'OTHER_PHASE', 'fsync', 'write_atomic', 'step_name', 'write_manifest',
            'read_manifest', 'verify', 'steps', 'save_checkpoint', 'load_state', 'mark_best', 'find_latest_checkpoint',
            'resolve_checkpoint', 'optimizer_state', 'load_optimizer_state', 'rng_state', 'load_rng_state', 'run_folder',
-           'changed_settings', 'mark_finished', 'is_finished', 'check_writable', 'prepare_run']
+           'changed_settings', 'mark_finished', 'is_finished', 'check_writable', 'folder_in_series', 'prepare_run']
 
 # %% ../nbs/21_checkpoints.ipynb #b8511186
 import fnmatch, hashlib, json, os, re, shutil, tempfile, warnings
@@ -364,12 +364,18 @@ def _series(folder, cfg):
     same = lambda p: not (p/'config.yaml').exists() or load_config(p/'config.yaml').paths.run_name == cfg.paths.run_name
     return [p for n, p in sorted(found) if n == 1 or same(p)]
 
-def _choose(folder, cfg, fresh):
-    "The folder to use, given those that exist."
+def folder_in_series(
+    folder: Path,          # From `run_folder`: the first of its series
+    cfg,                   # The Config of this start
+    fresh: bool = False    # A new run, not the newest one there is
+) -> Path:                 # The newest of `dr_grpo`, `dr_grpo-2`, ..., or the next free one; it is not created
+    "The run of a series that a start means."
     if not fresh: return (_series(folder, cfg) or [folder])[-1]
     n, new = 1, folder
     while new.exists() and any(new.iterdir()): n += 1; new = folder.with_name(f'{folder.name}-{n}')
     return new
+
+_choose = folder_in_series
 
 def _refuse_changes(folder, diff):
     if not diff: return
@@ -384,7 +390,7 @@ def prepare_run(
     phase: str = 'rl'      # 'sft' or 'rl'
 ) -> tuple[Path, str]:     # (folder, 'new' | 'resume' | 'finished')
     "Decide what starting means, before anything is loaded or written over."
-    folder = _choose(Path(folder), cfg, fresh)
+    folder = folder_in_series(Path(folder), cfg, fresh)
     check_writable(folder)
     _tidy(folder)
     saved = bool(steps(folder))

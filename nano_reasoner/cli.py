@@ -21,7 +21,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from .checkpoints import (MANIFEST, _choose, check_writable, is_finished, prepare_run, read_manifest, resolve_checkpoint, run_folder, steps)
+from .checkpoints import (MANIFEST, check_writable, folder_in_series, is_finished, prepare_run, read_manifest, resolve_checkpoint, run_folder, steps)
 from .config import PRESETS, UserError, load_config, template
 from .tracking import printable
 
@@ -150,7 +150,7 @@ def run_before(
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir(): raise UserError(f'`{there}` is a file, not a folder', 'paths.output_dir', 'a folder you may write to', 'paths.output_dir=...')
     check_writable(there)
-    folder = _choose(folder, cfg, fresh)
+    folder = folder_in_series(folder, cfg, fresh)
     if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase)
     return folder, 'new'
 
