@@ -183,6 +183,9 @@ def grade(
 # %% ../nbs/23_evaluate.ipynb #72224905
 def _partial(save): return Path(f'{save}.partial')
 
+def _append(save, items):
+    with _writing(save), open(_partial(save), 'a', encoding='ascii') as f: f.writelines(_json(i) + '\n' for i in items)
+
 def read_partial(
     save: str | Path,      # Where the finished result will be
     meta: dict             # The settings of this evaluation
@@ -244,25 +247,6 @@ def evaluate(
     if save: result.save(save); _partial(save).unlink()
     return result
 
-# %% ../nbs/23_evaluate.ipynb #aa1ccc9c
-def _append(save, items):
-    with _writing(save), open(_partial(save), 'a', encoding='ascii') as f: f.writelines(_json(i) + '\n' for i in items)
-
-# %% ../nbs/23_evaluate.ipynb #0b4769fe
-def _same_problems(a, b):
-    "Refuse to compare answers to different problems."
-    asked = [{i['id']: (i['question'], i['answer']) for i in r.items} for r in (a, b)]
-    same = sum(asked[1].get(k) == v for k, v in asked[0].items())
-    if not same == len(asked[0]) == len(asked[1]):
-        raise UserError(f'the results are about different problems: {same} ids with the same question and answer, of {len(asked[0])} and {len(asked[1])}',
-                        allowed='two results on the same problems', fix='evaluate both on the same data set, split, size and seed')
-
-def _setting_notes(a, b):
-    "What differs between the settings of two results."
-    show = lambda k, v: 'differ' if k in ('prompts', 'data') else f'{a.meta[k]!r} and {v!r}'
-    return tuple(f'{k}: {show(k, b.meta[k])}' for k in ('prompts', 'max_new_tokens', 'temperature', 'judge', 'version')
-                 if k in a.meta and k in b.meta and a.meta[k] != b.meta[k])
-
 # %% ../nbs/23_evaluate.ipynb #106c64c5
 @dataclass(frozen=True, repr=False)
 class Comparison:
@@ -295,6 +279,21 @@ def sentence(self: Comparison) -> str:
     verdict = f'{B} and {A} are not distinguishable: a difference of {points}' if self.p >= 0.05 else f'{B} is {"worse" if sign < 0 else "better"} than {A} by {points}'
     notes = f'. Not the same settings: {"; ".join(self.notes)}' if self.notes else ''
     return f'{verdict}; {self.b} items flipped right, {self.c} wrong (McNemar p = {_p(self.p)}, n = {self.n}){notes}'
+
+# %% ../nbs/23_evaluate.ipynb #0b4769fe
+def _same_problems(a, b):
+    "Refuse to compare answers to different problems."
+    asked = [{i['id']: (i['question'], i['answer']) for i in r.items} for r in (a, b)]
+    same = sum(asked[1].get(k) == v for k, v in asked[0].items())
+    if not same == len(asked[0]) == len(asked[1]):
+        raise UserError(f'the results are about different problems: {same} ids with the same question and answer, of {len(asked[0])} and {len(asked[1])}',
+                        allowed='two results on the same problems', fix='evaluate both on the same data set, split, size and seed')
+
+def _setting_notes(a, b):
+    "What differs between the settings of two results."
+    show = lambda k, v: 'differ' if k in ('prompts', 'data') else f'{a.meta[k]!r} and {v!r}'
+    return tuple(f'{k}: {show(k, b.meta[k])}' for k in ('prompts', 'max_new_tokens', 'temperature', 'judge', 'version')
+                 if k in a.meta and k in b.meta and a.meta[k] != b.meta[k])
 
 # %% ../nbs/23_evaluate.ipynb #a254e8cb
 def compare(
