@@ -310,7 +310,7 @@ class MathReasoningDataset(Sequence):
     def __getitem__(self, i): return self.rows[i]
     def __repr__(self): return f'{type(self).__name__}({self.dataset_name}, {self.split}, {len(self)} rows, mode {self.mode}, {self.prompt_format} prompts)'
 
-# %% ../nbs/03_data.ipynb #8ca9f1e2
+# %% ../nbs/03_data.ipynb #0852887f
 @patch
 def _generate(self: MathReasoningDataset):
     "Draw the rows of the generated task."
@@ -320,6 +320,18 @@ def _generate(self: MathReasoningDataset):
     self.where = 'generated'
     return arithmetic(self.max_samples or 1024, self.split, **{'seed': self.seed, **self.task})
 
+@patch
+def _set(self: MathReasoningDataset, rows):
+    "Render the prompts of `rows` and make them the items."
+    prefilled = self.prompt_format == 'chat' and template_facts(self.tokenizer).think_prefilled
+    self.rows = []
+    for r in rows:
+        prompt, solution = render(r['question'], self.tokenizer, self.prompt_format), r['solution']
+        if prefilled and solution.startswith('<think>'):
+            solution = solution.removeprefix('<think>').removeprefix('\n' if prompt.endswith('\n') else '')
+        self.rows.append(dict(id=r['id'], question=r['question'], prompt=prompt, answer=r['answer'], solution=solution, family=r['family'], level=r['level']))
+
+# %% ../nbs/03_data.ipynb #8ca9f1e2
 @patch
 def _load(self: MathReasoningDataset, columns, on_bad_row):
     "Read, check and shuffle the rows of a file or hub dataset."
@@ -334,18 +346,6 @@ def _load(self: MathReasoningDataset, columns, on_bad_row):
         warnings.warn(f'{what} ({source.where}); they are skipped', stacklevel=3)
     random.Random(self.seed).shuffle(rows)
     return rows
-
-# %% ../nbs/03_data.ipynb #0852887f
-@patch
-def _set(self: MathReasoningDataset, rows):
-    "Render the prompts of `rows` and make them the items."
-    prefilled = self.prompt_format == 'chat' and template_facts(self.tokenizer).think_prefilled
-    self.rows = []
-    for r in rows:
-        prompt, solution = render(r['question'], self.tokenizer, self.prompt_format), r['solution']
-        if prefilled and solution.startswith('<think>'):
-            solution = solution.removeprefix('<think>').removeprefix('\n' if prompt.endswith('\n') else '')
-        self.rows.append(dict(id=r['id'], question=r['question'], prompt=prompt, answer=r['answer'], solution=solution, family=r['family'], level=r['level']))
 
 # %% ../nbs/03_data.ipynb #0c495d2a
 @patch(as_prop=True)
