@@ -311,8 +311,8 @@ def loss(self: Algorithm,
     terms = dict(policy_loss=(W*ell).sum(), kl_loss=logp.new_zeros(()))
     if self.kl.active and self.kl.place == 'loss': terms['kl_loss'] = self.kl.coef * (W*self.kl(logp, ref)).sum()
     if self.entropy: terms['entropy_loss'] = -self.entropy * (W*entropy).sum()
-    if self.critic: terms['value_loss'] = self.critic.coef * (W*self.critic(*critic)).sum()
-    total = sum(terms.values())
+    if self.critic: terms['value_loss'] = (W*self.critic(*critic)).sum()
+    total = sum(self.critic.coef*v if k == 'value_loss' else v for k, v in terms.items())
     stats = self.loss_stats(logp, old, mask, clipped, ref, sampler, entropy) | terms | dict(loss=total)
     return Loss(total, terms['policy_loss'].detach(), terms['kl_loss'].detach(), ell.detach(), {k: v.detach() for k, v in stats.items()})
 
@@ -330,20 +330,21 @@ def merge_stats(
 # %% ../nbs/08_algorithm.ipynb #fe7d4c47
 def replay(
     algo: Algorithm,
-    batch: dict,             # Lists: logp, old, mask (B,T); group, correct (B,); and ref, sampler, truncated where needed
+    batch: dict,             # Lists: logp, old, mask (B,T); group, correct (B,); and ref, sampler, truncated, values, values_old where needed
     dtype=torch.float64      # Precision of the log-probabilities
-) -> dict:                   # rewards, keep, advantages, sequence_advantage, weights, per_token_loss, grad_logp, metrics
+) -> dict:                   # rewards, keep, advantages, sequence_advantage, returns, weights, per_token_loss, grad_logp, grad_values, metrics
     "Every stage of `algo` on one batch."
-    t = {k: torch.tensor(batch[k], dtype=dtype) for k in ('logp', 'old', 'ref', 'sampler') if k in batch}
+    critic = ('values', 'values_old') if algo.needs_critic else ()
+    t = {k: torch.tensor(batch[k], dtype=dtype) for k in ('logp', 'old', 'ref', 'sampler', *critic) if k in batch}
     mask, correct = torch.tensor(batch['mask']).bool(), np.array(batch['correct'], bool)
     cut = np.array(batch.get('truncated', [0]*len(mask)), bool)
     b = SimpleNamespace(completion_mask=mask, group=np.array(batch['group']), lengths=mask.sum(1).numpy(), truncated=cut, correct=correct, valid=np.ones(len(mask), bool))
     b.rewards = sum(np.asarray(term(b), float) for term in algo.reward)
-    adv = algo.advantages(b, b, t['old'], t.get('ref'))
-    W, logp = algo.weights(adv.mask, b.group, adv.keep), t.pop('logp').requires_grad_()
-    l = algo.loss(logp, adv=adv.values, weights=W, mask=adv.mask, **t)
-    grad, = torch.autograd.grad(l.total, logp)
-    return dict(rewards=b.rewards, keep=adv.keep, advantages=adv.values, sequence_advantage=adv.sequence, weights=W, per_token_loss=l.per_token, grad_logp=grad, metrics=merge_stats([l.stats]))
+    adv = algo.advantages(b, b, t['old'], t.get('ref'), t.get('values_old'))
+    W, leaves = algo.weights(adv.mask, b.group, adv.keep), [t[k].requires_grad_() for k in ('logp', *critic[:1])]
+    l = algo.loss(adv=adv.values, weights=W, mask=adv.mask, returns=adv.returns, **t)
+    grads = dict(zip(('grad_logp', 'grad_values'), torch.autograd.grad(l.total, leaves)))
+    return dict(rewards=b.rewards, keep=adv.keep, advantages=adv.values, sequence_advantage=adv.sequence, returns=adv.returns, weights=W, per_token_loss=l.per_token, **grads, metrics=merge_stats([l.stats]))
 
 # %% ../nbs/08_algorithm.ipynb #55c653ca
 _presets = _registry.setdefault('algorithm', {})    # key of the name -> key of the variant -> Algorithm
