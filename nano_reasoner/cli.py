@@ -217,6 +217,7 @@ def fit(
     fresh: bool     # Begin a new run in any case
 ):
     "Run to the end or to a signal, and say what is there then."
+    from nano_reasoner.stats import wilson
     from nano_reasoner.update import NonFiniteError
     try:
         with stoppable(trainer.control) as got: trainer.fit(fresh)
@@ -225,7 +226,10 @@ def fit(
         print(f'stopped after step {trainer.step}, saved in {trainer.saved}; the same command{" without --fresh" if fresh else ""} goes on from there')
         raise typer.Exit(128 + got[0])
     best = trainer.best
-    if best: print(f'best: {best["accuracy"]:.1%} of {best["n"]} held-out problems, at step {best["step"]}')
+    if best:
+        n, correct = best['n'], round(best['accuracy']*best['n'])
+        low, high = wilson(correct, n)
+        print(f'best: {best["accuracy"]:.1%} correct ({correct} of {n} held-out problems, 95% interval {100*low:.1f} to {100*high:.1f}), at step {best["step"]}')
     print(f'next: nano-reasoner evaluate {trainer.run/"best"}')
 
 def announce(label, cfg, slug, fresh, phase, start) -> bool:
