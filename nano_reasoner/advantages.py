@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/advantages.html.md"""
 
 # %% auto #0
 __all__ = ['GroupStats', 'group_stats', 'none', 'group_mean', 'leave_one_out', 'group_std', 'batch_std', 'to_tokens',
-           'token_rewards', 'Advantages', 'signal_counts']
+           'token_rewards', 'Advantages', 'explained_variance', 'signal_counts']
 
 # %% ../nbs/06_advantages.ipynb #a4c89ac2
 from dataclasses import dataclass, field
@@ -126,6 +126,17 @@ class Advantages:
     mask: Any              # (B,T) bool, tokens that enter the loss
     returns: Any = None    # (B,T) float64, targets of the critic, or None
     stats: dict = field(default_factory=dict)  # Counts: groups, groups_no_signal, invalid, filtered, masked_truncated
+
+# %% ../nbs/06_advantages.ipynb #66866e4a
+def explained_variance(
+    values,       # (B,T) values of the critic
+    returns,      # (B,T) what they should have been: `Advantages.returns`
+    mask          # (B,T) tokens that count
+) -> float:       # At most 1; nan if the returns do not vary
+    "The share of the variance of the returns that the values explain."
+    V, R, m = (np.asarray(x) for x in (values, returns, mask))
+    V, R = V[m.astype(bool)].astype(float), R[m.astype(bool)].astype(float)
+    return 1 - float((R - V).var()/R.var()) if len(R) and R.min() < R.max() else float('nan')
 
 # %% ../nbs/06_advantages.ipynb #e3ee8f6a
 def signal_counts(

@@ -148,9 +148,10 @@ def _some(self: NativeEngine, prompts, rows, G, T, temperature, seed, first, con
     "The completions of as many prompts as fit; `first` is the number of the first one in the whole rollout."
     policy, model = self.policy, self.policy.model
     ids, mask = encode_prompts(policy, prompts, T)
-    out = model(input_ids=ids, attention_mask=mask.long(), position_ids=positions(mask), use_cache=True, logits_to_keep=1)     # one prefill a prompt ...
+    out = model(input_ids=ids, attention_mask=mask.long(), position_ids=positions(mask), use_cache=True,
+                logits_to_keep=torch.tensor([ids.shape[1]-1], device=ids.device))     # one prefill a prompt ...
     cache, logits = out.past_key_values, out.logits[:, -1].repeat_interleave(G, 0)
-    cache.batch_repeat_interleave(G)                                                                                           # ... shared by its group
+    cache.batch_repeat_interleave(G)                                              # ... shared by its group
     ids, mask = ids.repeat_interleave(G, 0), mask.repeat_interleave(G, 0)
     B, dev, ends = len(ids), ids.device, torch.tensor(policy.eos_ids, device=ids.device)
     u = uniforms(seed, range(first, first + B), T).to(dev)
