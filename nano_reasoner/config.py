@@ -183,6 +183,7 @@ class TrainingConfig(_Section):
     steps: Count | None = _opt(None, 'Stop after so many steps, each a rollout with its updates; null is no limit', 'steps')
     minutes: Positive | None = _opt(None, 'Stop after so much time; null is no limit', 'minutes')
     learning_rate: Rate = _opt(5e-6, 'Step size of the optimiser; adapters usually take about ten times that of full weights')
+    value_learning_rate: Rate | None = _opt(None, "Step size of the critic's value head, for PPO; null is ten times learning_rate")
     max_samples: Count | None = _opt(5000, 'Problems used; null is all of them', 'problems')
     max_new_tokens: Count = _opt(384, 'Longest completion; what is longer is cut and counted', 'tokens')
     ppo_epochs: Count = _opt(1, 'Passes over each batch of completions')
@@ -213,7 +214,6 @@ class SFTConfig(_Section):
     save_steps: Count = _opt(100, 'A checkpoint every so many steps', 'optimiser steps')
     eval_steps: Count = _opt(50, 'An evaluation every so many steps', 'optimiser steps')
 
-# %% ../nbs/00_config.ipynb #70a8e4d8
 class EvalConfig(_Section):
     "Evaluation."
     split: Text = _opt('test', 'The split for the final evaluation')
