@@ -9,7 +9,7 @@ __all__ = ['FAULTS', 'RewardBatch', 'reward_batch', 'outcome', 'well_formed', 'c
            'score', 'term_from_config', 'terms_from_config']
 
 # %% ../nbs/02_rewards.ipynb #4c2219d0
-import math
+import hashlib, math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +86,18 @@ def format(
 ) -> np.ndarray:            # (B,)
     "Reward for the format, whether the answer is right or wrong."
     return weight * np.array([well_formed(*x) for x in zip(batch.completions, batch.prompts, batch.verdicts)], float)
+
+# %% ../nbs/02_rewards.ipynb #f097cdf5
+@register('reward')
+def random(
+    batch: RewardBatch,
+    *,
+    chance: float = 0.5     # Of a reward of 1
+) -> np.ndarray:            # (B,)
+    "A coin toss for each completion, whatever it says."
+    texts = '\0'.join((*batch.prompts, *batch.completions))
+    rng = np.random.default_rng(list(hashlib.sha256(texts.encode(errors='replace')).digest()))
+    return (rng.random(len(batch)) < chance).astype(float)
 
 # %% ../nbs/02_rewards.ipynb #c8681d49
 FAULTS = dict(

@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/stats.html.md"""
 
 # %% auto #0
 __all__ = ['wilson', 'half_width', 'mcnemar', 'bootstrap_distribution', 'paired_interval', 'smallest_difference',
-           'sample_size_advice', 'pass_at_k', 'maj_at_k']
+           'sample_size_advice', 't_within', 't_bound', 'mean_interval', 'pass_at_k', 'maj_at_k']
 
 # %% ../nbs/19_stats.ipynb #5450b3c2
 import math
@@ -93,6 +93,42 @@ def sample_size_advice(
             f'20% of them are told apart from {pts(smallest_difference(n))} points on, on 10% from {pts(smallest_difference(n, 0.1))} (80% power).')
     need = math.ceil(0.2*(smallest_difference(1, 1)/0.03)**2)
     return text if n >= need else f'{text} To see a difference of 3 points at 20%, use {need} problems.'
+
+# %% ../nbs/19_stats.ipynb #f5e1c1d0
+def t_within(
+    t: float,    # A bound, from 0
+    df: int      # Degrees of freedom
+) -> float:      # A chance
+    "The chance that Student's t is between -t and t."
+    theta, odd = math.atan(t/math.sqrt(df)), df % 2
+    term, total = math.cos(theta) if odd else 1., 0.
+    for j in range(1 + odd, df, 2):
+        total += term
+        term *= math.cos(theta)**2*j/(j + 1)
+    inside = math.sin(theta)*total
+    return 2/math.pi*(theta + inside) if odd else inside
+
+def t_bound(
+    df: int,             # Degrees of freedom
+    chance: float = .95  # That t is between minus the bound and the bound
+) -> float:
+    "The bound that Student's t keeps with this chance."
+    lo, hi = 0., math.pi/2                      # bisection in the angle
+    for _ in range(60):
+        mid = (lo + hi)/2
+        lo, hi = (mid, hi) if t_within(math.sqrt(df)*math.tan(mid), df) < chance else (lo, mid)
+    return math.sqrt(df)*math.tan(lo)
+
+# %% ../nbs/19_stats.ipynb #45a415c3
+def mean_interval(
+    values           # A number for each run
+) -> tuple[float, float]:   # Lower and upper end; of one run everything
+    "Student's 95% interval of the mean of independent runs."
+    x = np.asarray(values, float)
+    if len(x) < 1: raise UserError('there are no runs')
+    if len(x) == 1: return -math.inf, math.inf
+    half = t_bound(len(x) - 1)*x.std(ddof=1)/math.sqrt(len(x))
+    return float(x.mean() - half), float(x.mean() + half)
 
 # %% ../nbs/19_stats.ipynb #c91b71ce
 def pass_at_k(
