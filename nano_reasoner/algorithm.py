@@ -210,6 +210,16 @@ def estimate(self: Algorithm, rewards, correct, group, lengths, mask, cost, valu
         adv = to_tokens(a, mask)
     return np.where(mask, self.whiten(adv, mask), 0.), a, returns
 
+# %% ../nbs/08_algorithm.ipynb #bf334bb0
+def _usable(scores): return _np(scores.valid).astype(bool) & np.isfinite(_np(scores.rewards).astype(float))
+
+@patch
+def kept(self: Algorithm, rollout, scores) -> np.ndarray:   # (B,) bool
+    "Which completions have a reward that can be used and pass the filter."
+    keep, group = _usable(scores), _np(rollout.group)
+    keep[keep] = self.filter(_np(scores.rewards).astype(float)[keep], _np(scores.correct)[keep], group[keep])
+    return keep
+
 # %% ../nbs/08_algorithm.ipynb #77baa0fa
 @patch
 def advantages(self: Algorithm,
@@ -217,20 +227,21 @@ def advantages(self: Algorithm,
     scores,          # Has rewards, correct, valid (B,)
     old=None,        # (B,T) log-probs at the start of the update; for a KL term in the reward
     ref=None,        # (B,T) log-probs of the reference; likewise
-    values=None      # (B,T) values of the critic, if there is one
+    values=None,     # (B,T) values of the critic, if there is one
+    keep=None        # (B,) bool, leave out what is False here, too
 ) -> Advantages:
     "What the completions are worth, as data."
     r, mask = _np(scores.rewards).astype(float), _np(rollout.completion_mask).astype(bool)
     correct, group, lengths, truncated = (_np(x) for x in (scores.correct, rollout.group, rollout.lengths, rollout.truncated))
-    valid = _np(scores.valid).astype(bool) & np.isfinite(r)
-    keep, adv, a, returns = valid.copy(), np.zeros(mask.shape), np.zeros(len(mask)), np.zeros(mask.shape) if self.needs_critic else None
-    keep[valid] = self.filter(r[valid], correct[valid], group[valid])
+    valid, passed = _usable(scores), self.kept(rollout, scores)
+    keep = passed if keep is None else passed & _np(keep).astype(bool)
+    adv, a, returns = np.zeros(mask.shape), np.zeros(len(mask)), np.zeros(mask.shape) if self.needs_critic else None
     if keep.any():
         cost, v = self.kl_cost(mask, old, ref), None if values is None else _np(values).astype(float)[keep]
         adv[keep], a[keep], ret = self.estimate(r[keep], correct[keep], group[keep], lengths[keep], mask[keep], cost[keep], v)
         if self.needs_critic: returns[keep] = ret
     off = truncated.astype(bool) & keep & self.mask_truncated
-    stats = signal_counts(r, group, valid) | dict(filtered=int((valid & ~keep).sum()), masked_truncated=int(off.sum()))
+    stats = signal_counts(r, group, valid) | dict(filtered=int((valid & ~passed).sum()), masked_truncated=int(off.sum()))
     t = torch.as_tensor
     return Advantages(t(adv), t(a), t(keep), t(mask & (keep & ~off)[:, None]), None if returns is None else t(returns), stats)
 

@@ -182,6 +182,7 @@ class TrainingConfig(_Section):
     epochs: Count = _opt(1, 'Passes over the problems')
     steps: Count | None = _opt(None, 'Stop after so many steps, each a rollout with its updates; null is no limit', 'steps')
     minutes: Positive | None = _opt(None, 'Stop after so much time; null is no limit', 'minutes')
+    tokens: Count | None = _opt(None, 'Stop when so many tokens have been generated; null is no limit', 'tokens')
     learning_rate: Rate = _opt(5e-6, 'Step size of the optimiser; adapters usually take about ten times that of full weights')
     value_learning_rate: Rate | None = _opt(None, "Step size of the critic's value head, for PPO; null is ten times learning_rate")
     max_samples: Count | None = _opt(5000, 'Problems used; null is all of them', 'problems')

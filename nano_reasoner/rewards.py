@@ -168,6 +168,13 @@ class Scores:
         "How often each reason was given."
         return dict(Counter(v.reason for v in self.verdicts))
 
+    @classmethod
+    def join(cls, parts: list) -> 'Scores':  # Of rollouts that were scored by the same terms
+        "The scores of several rollouts as if they were one."
+        every = lambda name: np.concatenate([getattr(p, name) for p in parts])
+        return cls(every('rewards'), {k: np.concatenate([p.terms[k] for p in parts]) for k in parts[0].terms}, every('correct'), [v for p in parts for v in p.verdicts], every('valid'),
+                   dict(sum((Counter(p.faults) for p in parts), Counter())), {k: v for p in reversed(parts) for k, v in p.notes.items()})
+
 # %% ../nbs/02_rewards.ipynb #7669997c
 def score(
     rollout,                                  # Anything with `prompts`, `completions`, `rows`, `lengths`, `truncated` and `group`
