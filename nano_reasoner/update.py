@@ -129,11 +129,12 @@ def batched_forward(
     temperature: float = 1.,
     limit: int = 16384,         # Padded tokens in a micro-batch
     control=None,               # Asked between micro-batches
-    values: bool = False        # Also the values of the critic?
-) -> tuple:                     # Log-probs and values, each (B,T) float32, 0 on padding; without `values` the second is None
+    values: bool = False,       # Also the values of the critic?
+    rows=None                   # Row numbers to compute, the others stay 0; None: all
+) -> tuple:                     # Log-probs and values, each (B,T), 0 on padding; None where nothing was computed
     "Log-probabilities and values of a whole rollout, a micro-batch at a time."
     out = [None, None]
-    for rows in micro_batches(tokens, limit):
+    for rows in micro_batches(tokens, limit, rows):
         if control is not None: control.checkpoint()
         seen = policy.run(tokens.select(rows), temperature, values=values)
         for i, x in enumerate((seen.logp, seen.values)):
@@ -158,10 +159,11 @@ def needed_rows(
 def mini_batch_rows(
     group,            # (B,) group ids
     n: int,           # Mini-batches
-    seed: int         # Shuffles the groups
+    seed: int,        # Shuffles the groups
+    keep=None         # (B,) bool; groups of which nothing is kept are not dealt out
 ) -> list:            # n lists of row numbers (fewer if there are fewer groups)
     "Cut a rollout into mini-batches of whole groups."
-    ids = torch.unique(group.cpu())
+    ids = torch.unique(group.cpu() if keep is None or not keep.any() else group.cpu()[keep])
     order = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))] if n > 1 else ids
     return [torch.isin(group.cpu(), part).nonzero()[:, 0].tolist() for part in order.chunk(n)]
 
@@ -195,7 +197,7 @@ def one_step(
         optimizer.steps += 1                              # the schedule goes on
         return dict(loss=0., grad_norm=0., tokens_trained=0, no_signal=1)
     metrics = merge_stats(stats)
-    return {**metrics, 'tokens_trained': metrics.pop('tokens'), **optimizer.step(), 'no_signal': 0}
+    return dict(tokens_trained=metrics.pop('tokens'), **metrics, **optimizer.step(), no_signal=0)
 
 # %% ../nbs/20_update.ipynb #c10e3d3e
 def update(
@@ -210,7 +212,8 @@ def update(
 ) -> dict:                       # Metrics, averaged over the optimiser steps
     "Learn from a rollout."
     limit = auto_micro_tokens(policy.model.config.vocab_size) if micro_tokens == 'auto' else micro_tokens
-    look = lambda values=False: batched_forward(policy, rollout.tokens, rollout.temperature, limit, control, values)
+    used = needed_rows(algo, adv).nonzero()[:, 0].tolist()
+    look = lambda values=False: batched_forward(policy, rollout.tokens, rollout.temperature, limit, control, values, used)
     critic = algo.needs_critic and values_old is None
     if ppo_epochs*mini_batches > 1 and (old is None or critic):
         now = look(critic)
@@ -219,7 +222,7 @@ def update(
         with policy.reference(): ref = look()[0]
     policy.train()
     try: metrics = [one_step(policy, optimizer, algo, rollout, adv, rows, old, ref, values_old, limit, control)
-                    for e in range(ppo_epochs) for rows in mini_batch_rows(rollout.group, mini_batches, seed*1009 + e)]
+                    for e in range(ppo_epochs) for rows in mini_batch_rows(rollout.group, mini_batches, seed*1009 + e, adv.keep)]
     finally: policy.eval()
     seen = [m for m in metrics if not m['no_signal']] or metrics
     return {k: sum(m[k] for m in seen)/len(seen) for k in seen[0]} | dict(updates=sum(not m['no_signal'] and not m['skipped'] for m in metrics),
