@@ -375,7 +375,6 @@ def folder_in_series(
     while new.exists() and any(new.iterdir()): n += 1; new = folder.with_name(f'{folder.name}-{n}')
     return new
 
-_choose = folder_in_series
 
 def _refuse_changes(folder, diff):
     if not diff: return

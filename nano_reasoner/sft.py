@@ -17,7 +17,7 @@ from .config import UserError
 from .data import encode_prompt, template_facts
 from .policy import Tokens, UnifiedPolicyModel
 from .rollout import pad_stack
-from .trainer import Loop, rows_of_step
+from .trainer import Loop, next_rows
 from .update import Optimizer, auto_micro_tokens, micro_batches
 
 # %% ../nbs/27_sft.ipynb #1d54a02e
@@ -88,7 +88,7 @@ def examples(self: SFTTrainer) -> list:
 @patch
 def make_step(self: SFTTrainer) -> dict:
     "One step on the next examples."
-    return self.train_step(rows_of_step(self.examples(), self.step, self.problems_per_step, self.cfg.seed))
+    return self.train_step(next_rows(self.examples(), self.step*self.problems_per_step, self.problems_per_step, self.cfg.seed))
 
 @patch(as_prop=True)
 def problems_per_step(self: SFTTrainer) -> int:
