@@ -21,7 +21,7 @@ from ..algorithm import Algorithm, register_algorithm
 from . import ppo            # registers `tokens`
 from .gspo import GSPO, sequence
 from ..config import UserError, part, register
-from ..losses import MAX_LOG_RATIO, ratio
+from ..losses import ratio
 
 # %% ../../nbs/algorithms/17_more.ipynb #feccdfed
 @register('level')
@@ -48,7 +48,7 @@ def sapo(x, adv, logp, mask, *, tau_pos: float = 1., tau_neg: float = 1.05):
 def vespo(x, adv, logp, mask, *, k_pos: float = 2., lam_pos: float = 3., k_neg: float = 3., lam_neg: float = 2.):
     "The policy gradient with a soft weight that favours ratios near 1."
     k, lam = (torch.where(adv >= 0, *adv.new_tensor(pair)) for pair in ((k_pos, k_neg), (lam_pos, lam_neg)))
-    w = torch.exp(k*x.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO) + lam*(1 - ratio(x))).detach()
+    w = torch.exp(k*x + lam*(1 - ratio(x))).detach()
     return -w*adv*logp, torch.zeros_like(mask)
 
 # %% ../../nbs/algorithms/17_more.ipynb #eb27a8ed
@@ -71,7 +71,7 @@ def dppo_tv(x, adv, logp, mask, *, delta_low: float = 0.15, delta_high: float = 
 @register('aggregate')
 def seq_mean_token_sum(mask, group):
     "The mean over completions of the sum over each one's tokens."
-    return mask.double() / max(len(mask), 1)
+    return mask.double() / len(mask)
 
 # %% ../../nbs/algorithms/17_more.ipynb #4f39542a
 @register('baseline')
