@@ -213,8 +213,9 @@ def term_from_config(
         term = part('reward', name, **{**own, **settings})
     except UserError as e: raise UserError(e.what, where, e.allowed, e.fix) from None
     for k, v in settings.items():
-        number = isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v)
-        if isinstance(known[k], Real) and not number: raise UserError(f'{k} is {v!r}', where, 'a finite number')
+        number, switch = isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v), isinstance(known[k], bool)
+        if isinstance(known[k], Real) and not switch and not number: raise UserError(f'{k} is {v!r}', where, 'a finite number')
+        if switch and not isinstance(v, bool): raise UserError(f'{k} is {v!r}', where, 'true or false')
     return term
 
 # %% ../nbs/02_rewards.ipynb #16b67e47
