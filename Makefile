@@ -51,7 +51,7 @@ wheel: $(STAMP)   ## build wheel and sdist, and run the demo from the wheel outs
 bench: $(STAMP)   ## the time `import nano_reasoner` takes
 	$(BIN)/python tools/check.py import_time
 
-lab: $(STAMP)
+lab: $(STAMP)     ## algorithms compared on the embedded task: up to 25 minutes on two cores (ARGS='--seeds 5 --controls')
 	$(BIN)/nano-reasoner lab $(ARGS)
 
 fuzz:

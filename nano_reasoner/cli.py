@@ -1,4 +1,4 @@
-"""The `nano-reasoner` command: demo, cold start, training, evaluation, comparison, chat.
+"""The `nano-reasoner` command: demo, lab, cold start, training, evaluation, comparison, chat.
 
 Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 
@@ -7,11 +7,11 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 # %% auto #0
 __all__ = ['app', 'Settings', 'ConfigFile', 'Preset', 'Fresh', 'Algo', 'Variant', 'Tokens', 'Temperature', 'Split', 'Size',
            'BatchSize', 'Model', 'PLANNED', 'set_environment', 'quiet_libraries', 'one_line_warnings', 'stoppable',
-           'as_overrides', 'main', 'print_config', 'demo', 'run_before', 'check_lengths', 'facts', 'plan', 'load_parts',
-           'fit', 'announce', 'sft', 'train', 'find_model', 'config_beside', 'name_of_model', 'result_path',
-           'weights_id', 'eval_progress', 'load_for_eval', 'run_evaluation', 'print_result', 'evaluate', 'is_result',
-           'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions', 'chat',
-           'about']
+           'as_overrides', 'main', 'print_config', 'demo', 'lab', 'run_before', 'check_lengths', 'facts', 'plan',
+           'load_parts', 'fit', 'announce', 'sft', 'train', 'find_model', 'config_beside', 'name_of_model',
+           'result_path', 'weights_id', 'eval_progress', 'load_for_eval', 'run_evaluation', 'print_result', 'evaluate',
+           'is_result', 'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'reply', 'questions',
+           'chat', 'about']
 
 # %% ../nbs/40_cli.ipynb #dccdeaa1
 import hashlib, json, logging, os, re, signal, sys, threading, warnings
@@ -137,6 +137,32 @@ def demo(
     table = {name: result.by('level') for name, result in done.results.items()}
     picture = plot_demo(done.out/'sft', run_folder(done.out, get(algo, variant).slug), None, table, done.out/'curves.png')    # the control's held-out problems are others than those of RL
     print(f'picture: {picture}')
+
+# %% ../nbs/40_cli.ipynb #2bb20359
+@app.command()
+def lab(
+    algos: Annotated[Optional[str], typer.Option(metavar='NAMES', help='Algorithms with commas between them; NAME:VARIANT is a variant, NAME:all all variants. By default the six.', show_default=False)] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar='N', help='Runs of each algorithm, with seeds 1 to N.')] = 3,
+    controls: Annotated[bool, typer.Option('--controls', help='Three rows more: a random reward, a reward for the format alone, the cold start continued.')] = False,
+    tokens: Annotated[Optional[int], typer.Option(min=1, metavar='BUDGET', help='Tokens that each run generates; by default 300,000.', show_default=False)] = None,
+    out: Annotated[str, typer.Option(metavar='DIR', help='Folder for runs, tables and picture.')] = 'checkpoints/lab',
+    jobs: Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Runs at a time, each with one thread; by default as many as there are cores.', show_default=False)] = None,
+    quick: Annotated[bool, typer.Option('--quick', help='A few steps of everything: shows that it runs, not that it learns.')] = False
+):
+    """Compare algorithms: one cold start, equal budgets, several seeds.
+
+    Trains every algorithm with every seed on the demo's task, from the same checkpoint and until it has generated the same number of tokens. The last checkpoint of each run answers 1,024 held-out problems. Prints accuracies with intervals over seeds
+    and tests against the cold start, and draws the curves. Given again after an interruption, or with more seeds or algorithms, the command goes on. Exit code 1: a run failed; its name and the end of its log are shown.
+
+    \b
+    nano-reasoner lab
+    nano-reasoner lab --algos grpo,dr_grpo:paper --seeds 5 --controls --out checkpoints/lab-dr
+    """
+    quiet_libraries()
+    from nano_reasoner.lab import run_lab
+    try: done = run_lab(out, algos, seeds, tokens, controls, quick, jobs)
+    except KeyboardInterrupt: print(f'\nstopped; the same command goes on from the last checkpoints in {out}', file=sys.stderr); raise
+    if done.failed: raise typer.Exit(1)
 
 # %% ../nbs/40_cli.ipynb #c9cdb23f
 def run_before(
@@ -496,7 +522,7 @@ def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint 
         except UserError as e: print(printable(e), file=sys.stderr)
 
 # %% ../nbs/40_cli.ipynb #95d76f50
-PLANNED = ('infer', 'doctor', 'plan', 'lab', 'report', 'export', 'bench')
+PLANNED = ('infer', 'doctor', 'plan', 'report', 'export', 'bench')
 
 def _planned(name):
     def command(): raise UserError(f'`{name}` is planned, but not there yet')
@@ -517,5 +543,6 @@ def about(version: Annotated[bool, typer.Option('--version', callback=_version, 
     nano-reasoner sft --config configs/sft.yaml          the cold start, to checkpoints/sft/
     nano-reasoner train --config configs/base.yaml       reinforcement learning from there, to checkpoints/dr_grpo/
     nano-reasoner evaluate checkpoints/dr_grpo/best      accuracy on held-out problems
+    nano-reasoner lab                                    algorithms compared, at an equal budget and with several seeds
     nano-reasoner COMMAND --help                         what a command does, with examples
     """

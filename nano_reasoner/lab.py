@@ -288,6 +288,9 @@ def run_all(
                 if p.returncode or not r.done: failed[r] = f'ended with code {p.returncode}\n{tail(r.file("log"))}'
                 ended(r, time.monotonic() - since)
             time.sleep(.05)
+    except KeyboardInterrupt:
+        print('\nstopping: the runs finish their step and save', file=sys.stderr)
+        raise
     finally: stop([p for p, _ in active.values()])
     return failed
 
@@ -477,7 +480,8 @@ def run_lab(
     "Train, examine and compare algorithms."
     runs, begin = plan_lab(out, algos, seeds, tokens, controls, quick), time.time()
     jobs, say = jobs or cores(), partial(print, flush=True) if progress else lambda *a, **k: None
-    check_writable(out)
+    try: check_writable(out)
+    except UserError as e: raise UserError(e.what, '--out', fix='choose a folder you may write to') from e
     check_runs(runs)
     with locked(out) as lock:
         left = [r for r in runs if not r.done]
