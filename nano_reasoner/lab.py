@@ -9,7 +9,7 @@ __all__ = ['SIX', 'TOKENS', 'TOKENS_A_STEP', 'SECONDS', 'QUICK', 'CONTROLS', 'CO
            'LabRun', 'cold_start', 'rl_run', 'sft_run', 'continue_sft', 'plan_lab', 'commands', 'child',
            'end_with_parent', 'start', 'stop', 'locked', 'check_runs', 'estimate', 'plan_text', 'budget_of', 'run_all',
            'tail', 'curve', 'facts_of', 'reduce_lab', 'environment', 'cores', 'beats', 'lab_table', 'notes',
-           'runs_table', 'draw_final', 'draw_bands', 'plot_lab', 'Lab', 'run_lab']
+           'runs_table', 'draw_final', 'draw_bands', 'plot_lab', 'Lab', 'earlier_calls', 'run_lab']
 
 # %% ../nbs/31_lab.ipynb #801dace4
 import json, math, os, signal, subprocess, sys, threading, time
@@ -467,6 +467,11 @@ class Lab:
 
     def _repr_markdown_(self): return lab_table(self.data)._repr_markdown_() if self.data else self.text
 
+def earlier_calls(out: Path) -> list:
+    "The calls that worked on this lab before and came to an end."
+    path = out/'lab.json'
+    return json.loads(path.read_text(encoding='utf-8'))['calls'] if path.exists() else []
+
 def run_lab(
     out='checkpoints/lab',         # Folder
     algos=None,                    # 'grpo,dr_grpo:paper'; None: the six
@@ -486,6 +491,7 @@ def run_lab(
     with locked(out) as lock:
         left = [r for r in runs if not r.done]
         say(plan_text(runs, jobs) + (' (quick: too short to learn anything)' if quick else ''))
+        todo = len(left)
         def ended(run, seconds):
             left.remove(run)
             result = str(EvalResult.load(run.result)) if run.done else 'FAILED'
@@ -493,6 +499,7 @@ def run_lab(
         failed = {r.name: why for r, why in run_all(list(left), jobs, lock, ended).items()}
         lab = Lab(reduce_lab(runs, failed) if runs[0].done else None, Path(out), failed)
         if lab.data:
+            lab.data['calls'] = earlier_calls(lab.out) + ([dict(runs=todo - len(left), jobs=jobs, seconds=round(time.time() - begin, 1))] if todo else [])
             write_atomic(lab.out/'lab.json', json.dumps(lab.data, allow_nan=False) + '\n')
             write_atomic(lab.out/'lab.md', f'{lab_table(lab.data)._repr_markdown_()}\n\n{runs_table(lab.data)._repr_markdown_()}\n')
             plot_lab(lab.data, lab.out/'lab.png')
