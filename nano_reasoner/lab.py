@@ -50,7 +50,7 @@ def choose_algorithms(
 # %% ../nbs/31_lab.ipynb #bc519188
 TOKENS, TOKENS_A_STEP = 300_000, 3_400
 SECONDS = dict(start=6., exam=10., sft_step=.16, token=1/5_000)    # What things take on one core
-QUICK = dict(tokens=12_000, problems=64, sft=dict(steps=8, max_samples=400, eval_steps=8, warmup=2))
+QUICK = dict(tokens=6_000, problems=64, sft=dict(steps=8, max_samples=400, eval_steps=8, warmup=2))
 
 def budget(
     tokens: int     # To generate
@@ -91,6 +91,7 @@ def cold_start(
     if quick: d['sft'] |= QUICK['sft']; d['data']['eval_size'] = 16
     return LabRun('SFT', load_config(d), run_folder(out, 'sft'), 'sft', problems=QUICK['problems'] if quick else 1024)
 
+# %% ../nbs/31_lab.ipynb #2b0e4f18
 def rl_run(
     cold: LabRun,
     algo,                         # An `Algorithm`
@@ -181,6 +182,7 @@ def end_with_parent():
         os.kill(os.getpid(), signal.SIGTERM)
     threading.Thread(target=watch, daemon=True).start()
 
+# %% ../nbs/31_lab.ipynb #c13abd56
 CODE = 'import sys; from nano_reasoner.cli import main; from nano_reasoner.lab import child; child(main, sys.argv[1])'
 
 def start(
@@ -238,6 +240,7 @@ def check_runs(
         diff = changed_settings(load_config(path), r.cfg, r.phase)
         if diff: raise UserError(f'{r.folder} was made with other settings\n' + '\n'.join(f'    {k}: {old!r} -> {new!r}' for k, old, new in diff), fix='give the settings of that time, or another --out')
 
+# %% ../nbs/31_lab.ipynb #59fdcf3c
 def estimate(
     runs: list,    # Those that are left
     jobs: int      # Processes at a time
@@ -327,6 +330,7 @@ def facts_of(
                 refill=sum(r.get('refill_tokens') or 0 for r in rows) if rl else None, seconds=round(sum(r['seconds'] for r in rows), 1),
                 **({k: curve(tokens, [r.get(m) for r in rows], budget, bins) for k, m in (('reward', 'reward'), ('length', 'completion_length'))} if rl else {}))
 
+# %% ../nbs/31_lab.ipynb #ec4c8b8e
 def reduce_lab(
     runs: list,               # From `plan_lab`
     failed: dict = {}         # Name of a run -> why it failed
@@ -366,6 +370,7 @@ def beats(
     b, c = run['flips']
     return b > c and run['p'] < ALPHA
 
+# %% ../nbs/31_lab.ipynb #b879ebe5
 def lab_table(
     d: dict       # From `reduce_lab`
 ) -> Table:
@@ -392,6 +397,7 @@ def notes(d) -> tuple:
             'The interval is Student\'s over seeds. All seeds share one cold start and one set of problems, so it shows how far the randomness of training alone moves the result.',
             'Tokens, time and accuracies by level are means over seeds. Refills are rollouts that replace groups which a filter threw away.')
 
+# %% ../nbs/31_lab.ipynb #54e09f26
 def runs_table(
     d: dict       # From `reduce_lab`
 ) -> Table:
@@ -422,6 +428,7 @@ def draw_final(
     ax.grid(axis='y', visible=False); ax.grid(axis='x', color='#dddddd', linewidth=.6)
     ax.set_title(f'held-out accuracy, % (n = {n:,}, 95% over seeds)', fontsize=10); ax.set_xlabel('dashed: the cold start')
 
+# %% ../nbs/31_lab.ipynb #d8520deb
 def draw_bands(
     ax,           # Axes of a panel
     d: dict,      # From `reduce_lab`
