@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algorithm.html.md"""
 
 # %% auto #0
 __all__ = ['ROLES', 'PER_TOKEN', 'as_part', 'known', 'KL', 'as_kl', 'Algorithm', 'refill_plan', 'Loss', 'merge_stats', 'replay',
-           'register_algorithm', 'names', 'variants', 'get', 'from_config', 'Table', 'preset_table', 'describe']
+           'register_algorithm', 'names', 'variants', 'get', 'from_config', 'preset_table', 'describe']
 
 # %% ../nbs/08_algorithm.ipynb #22f8b955
 import importlib, inspect, math, pkgutil, re
@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from . import losses, rewards
 from .advantages import Advantages, signal_counts, to_tokens, token_rewards
-from .config import Part, UserError, _registry, algo_key, did_you_mean, part
+from .config import Part, Table, UserError, _registry, algo_key, did_you_mean, part
 
 # %% ../nbs/08_algorithm.ipynb #65e78e74
 ROLES = {k: (k,) for k in 'filter baseline scale reweight whiten level surrogate aggregate off_policy critic'.split()}
@@ -418,22 +418,6 @@ def from_config(
     algo = get(t.algo, t.variant, None, dict(cfg.algorithm))
     return (algo.but(reward=dict(cfg.rewards)) if cfg.rewards else algo).resolve(t.max_new_tokens)
 
-# %% ../nbs/08_algorithm.ipynb #1b27cabd
-@dataclass(frozen=True)
-class Table:
-    "Rows of text with column heads; prints as text, shows as a table in a notebook."
-    columns: list
-    rows: list
-
-    def __str__(self):
-        all_rows = [self.columns, *self.rows]
-        width = [max(len(r[i]) for r in all_rows) for i in range(len(self.columns))]
-        return '\n'.join('  '.join(c.ljust(w) for c, w in zip(r, width)).rstrip() for r in all_rows)
-
-    def _repr_markdown_(self):
-        line = lambda r: '| ' + ' | '.join(c.replace('|', '\\|') for c in r) + ' |'
-        return '\n'.join([line(self.columns), '|' + '---|'*len(self.columns), *map(line, self.rows)])
-
 # %% ../nbs/08_algorithm.ipynb #1f5ebdcd
 def preset_table(
     algos=None,              # Algorithms or names; None: every variant of every algorithm
@@ -442,7 +426,7 @@ def preset_table(
     "The components of algorithms side by side."
     algos = [v for n in names() for v in variants(n)] if algos is None else [get(a) for a in algos]
     rows = [(f.name, *(describe(getattr(a, f.name)) for a in algos)) for f in fields(Algorithm)[2:-1]]
-    return Table(['', *(a.label for a in algos)], [r for r in rows if not changes or len(set(r[1:])) > 1])
+    return Table(('', *(a.label for a in algos)), tuple(r for r in rows if not changes or len(set(r[1:])) > 1))
 
 def describe(
     x     # The value of a component

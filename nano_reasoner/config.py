@@ -8,10 +8,10 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/config.html.md"""
 __all__ = ['Count', 'Whole', 'Positive', 'NonNeg', 'Rate', 'Share', 'Text', 'Flag', 'Free', 'Schedule', 'PRESETS', 'TEMPLATES',
            'UserError', 'did_you_mean', 'name_ok', 'algo_key', 'LoRAConfig', 'ModelConfig', 'DataConfig',
            'TrainingConfig', 'SFTConfig', 'EvalConfig', 'PathsConfig', 'LoggingConfig', 'Config', 'Setting', 'settings',
-           'parse_yaml', 'load_config', 'config_diff', 'template', 'register', 'Part', 'part']
+           'parse_yaml', 'load_config', 'config_diff', 'template', 'register', 'Part', 'part', 'Table']
 
 # %% ../nbs/00_config.ipynb #b183b03a
-import difflib, inspect, math, os, re, reprlib
+import difflib, html, inspect, math, os, re, reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -661,7 +661,6 @@ class Part:
         "As plain data, for YAML and JSON."
         return {'kind': self.kind, **self.settings}
 
-# %% ../nbs/00_config.ipynb #f7d41cd0
 def part(
     role: str,       # The role, e.g. 'surrogate'
     kind: str,       # A name registered for it, e.g. 'clip'
@@ -669,3 +668,21 @@ def part(
 ) -> Part:
     "The `Part` named `kind` of `role`."
     return Part(role, kind, settings)
+
+# %% ../nbs/00_config.ipynb #492aeb32
+def _cell(text): return html.escape(' '.join(str(text).split())).replace('|', '&#124;')
+
+@dataclass(frozen=True)
+class Table:
+    "A small table that reads well in a terminal and in a notebook."
+    columns: tuple   # Headings
+    rows: tuple      # Tuples of text, as long as `columns`
+    notes: tuple = ()   # Lines below it
+    def __str__(self):
+        cells = [self.columns, *self.rows]
+        width = [max(len(r[j]) for r in cells) for j in range(len(self.columns))]
+        lines = ['  '.join(x.ljust(w) for x, w in zip(r, width)).rstrip() for r in cells]
+        return '\n'.join([lines[0], '-'*max(map(len, lines)), *lines[1:], *self.notes])
+    def _repr_markdown_(self):
+        lines = ['| ' + ' | '.join(map(_cell, r)) + ' |' for r in (self.columns, *self.rows)]
+        return '\n'.join([lines[0], '|' + ' --- |'*len(self.columns), *lines[1:], *(f'\n{_cell(n)}' for n in self.notes)])
