@@ -108,6 +108,23 @@ def no_dropout(
         if isinstance(getattr(m, 'attention_dropout', None), float): m.attention_dropout = 0.
     return model
 
+# %% ../nbs/04_policy.ipynb #59d9a13e
+@contextlib.contextmanager
+def _quiet(bars=False):
+    "Inside, nobody speaks of optional kernels and of renamed things, and transformers draws no progress bars unless `bars`."
+    from transformers.utils import logging as transformers
+    log, hide = logging.getLogger('bitsandbytes'), transformers.is_progress_bar_enabled() and not bars
+    level = log.level
+    log.setLevel(logging.ERROR)
+    if hide: transformers.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)
+        if hide: transformers.enable_progress_bar()
+
 # %% ../nbs/04_policy.ipynb #47216934
 def _quantisation(dtype):
     from transformers import BitsAndBytesConfig
@@ -137,8 +154,10 @@ def load_base(
     if not rank and dtype == torch.float16: raise UserError('float16 weights cannot be trained themselves', 'model.dtype', 'float32, or adapters on float16', 'model.dtype=auto')
     attention, why = choose_attention(device, dtype, cfg.attn_implementation)
     if kind == 'tiny': model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).to(dtype)
-    else: model = _from_pretrained(AutoModelForCausalLM, source, name, revision=cfg.revision, dtype=dtype, attn_implementation=attention,
-                                   **(dict(quantization_config=_quantisation(dtype)) if quantise else {}))
+    else:
+        with _quiet(bars=kind == 'hub'):
+            model = _from_pretrained(AutoModelForCausalLM, source, name, revision=cfg.revision, dtype=dtype, attn_implementation=attention,
+                                     **(dict(quantization_config=_quantisation(dtype)) if quantise else {}))
     info = dict(model=name, parameters=n, dtype=str(dtype).removeprefix('torch.'), load_in_4bit=bool(quantise), attention=f'{attention} ({why})')
     return no_dropout(model if quantise else model.to(device)), info
 
@@ -149,14 +168,6 @@ def lora_rank(
 ) -> int:               # 0 for training all weights
     "The rank of the adapters."
     return cfg.lora.r if cfg.lora.r != 'auto' else 0 if n_params < SMALL else 16
-
-@contextlib.contextmanager
-def _quiet():
-    "Inside, peft does not warn of optional kernels and of names that transformers has renamed."
-    logging.getLogger('bitsandbytes').setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)
-        yield
 
 def add_lora(
     model,               # A transformers model
@@ -228,10 +239,11 @@ def choose_device(
 
 # %% ../nbs/04_policy.ipynb #40864022
 def _ready_for_adapters(model):
-    "Freeze the base; a 4-bit one also needs its norms in float32."
-    from peft import prepare_model_for_kbit_training
-    if getattr(model, 'is_loaded_in_4bit', False): return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    return model
+    "A 4-bit base is frozen and gets its norms in float32; others are taken as they are."
+    if not getattr(model, 'is_loaded_in_4bit', False): return model
+    with _quiet():
+        from peft import prepare_model_for_kbit_training
+        return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 def _load_adapter(folder, cfg, device):
     "An adapter of ours on its base model, trainable."
@@ -421,7 +433,7 @@ def save(self: UnifiedPolicyModel,
     "Write the weights, or the adapter, the tokenizer, and the value head if there is one."
     from safetensors.torch import save_file
     kw = dict(selected_adapters=['default'], save_embedding_layers=False) if self.lora else {}
-    self.model.save_pretrained(folder, **kw)
+    with _quiet(): self.model.save_pretrained(folder, **kw)
     self.tokenizer.save_pretrained(folder)
     if self.value_head is not None: save_file(self.value_head.state_dict(), Path(folder)/VALUE_HEAD)
 
