@@ -101,12 +101,17 @@ def total_steps(self: Loop) -> int | None:
     if s.steps is not None or self.dataset is None: return s.steps
     return max(math.ceil(len(self.dataset)*s.epochs/self.problems_per_step), 1)
 
-@patch
-def finished(self: Loop) -> bool:
-    "Has the run reached its number of steps, its time or its tokens?"
+@patch(as_prop=True)
+def share_done(self: Loop) -> float:
+    "How much of the run is done, by the limit that is nearest: steps, time or tokens."
     s = self.settings
     limits = (self.step, self.total_steps), (self.seconds/60, s.minutes), (self.tokens, getattr(s, 'tokens', None))
-    return any(most is not None and now >= most for now, most in limits)
+    return max((now/most for now, most in limits if most is not None), default=0.)
+
+@patch
+def finished(self: Loop) -> bool:
+    "Has the run reached one of its limits?"
+    return self.share_done >= 1
 
 # %% ../nbs/26_trainer.ipynb #b5871ddf
 @patch
