@@ -210,7 +210,6 @@ def estimate(self: Algorithm, rewards, correct, group, lengths, mask, cost, valu
         adv = to_tokens(a, mask)
     return np.where(mask, self.whiten(adv, mask), 0.), a, returns
 
-# %% ../nbs/08_algorithm.ipynb #bf334bb0
 def _usable(scores): return _np(scores.valid).astype(bool) & np.isfinite(_np(scores.rewards).astype(float))
 
 @patch
