@@ -211,10 +211,11 @@ def progress_line(
 ) -> str:                    # 'reward 0.512  accuracy 41.0%  ...'
     "Some steps in one line."
     total = lambda k: sum(r[k] for r in rows if isinstance(r.get(k), (int, float)) and math.isfinite(r[k]))
-    out = []
+    seen, out = lambda k: [float(r[k]) for r in rows if r.get(k) is not None], []
     for k, fmt in _SHOWN[phase]:
-        vs = [float(r[k]) for r in rows if r.get(k) is not None]
-        if vs: out.append(f"{k.removeprefix('completion_')} {fmt.format(sum(vs)/len(vs))}")
+        if vs := seen(k): out.append(f"{k.removeprefix('completion_')} {fmt.format(sum(vs)/len(vs))}")
+    if vs := [v for v in seen('explained_variance') if math.isfinite(v)]: out.append(f'explained variance {sum(vs)/len(vs):.2f}')     # there is none for a step whose returns are all the same
+    if sum(vs := seen('rollouts')) > len(vs): out.append(f'{sum(vs)/len(vs):.3g} rollouts a step')
     if total('seconds') and total('tokens'): out.append(f"{total('tokens')/total('seconds'):,.0f} tokens/s")
     parts = {k: total(f'seconds_{k}') for k in ('generate', 'score', 'update')}
     if (whole := sum(parts.values())): out.append(' '.join(f'{k} {100*v/whole:.0f}%' for k, v in parts.items() if v))
@@ -224,7 +225,7 @@ def progress_line(
 class ConsoleProgress(Callback):
     "Progress of a run: a bar in a terminal, a line now and then elsewhere."
     def __init__(self,
-        every: int | None = None,      # Steps for each line when not in a terminal; None is about 25 lines a run
+        every: int | None = None,      # Steps for each line when not in a terminal; None is at most 26 lines a run, and more if they would be a minute apart
         file=None                      # Where to print; None is standard output
     ): self.every, self.file, self.live, self.rows = every, file, None, []
 
@@ -236,9 +237,9 @@ class ConsoleProgress(Callback):
 
     def after_step(self, trainer, metrics):
         self.rows.append(metrics)
-        every = self.every or max(1, (trainer.total_steps or 1000)//25)
+        every = self.every or math.ceil((trainer.total_steps or 1000)/25)
         if self.live: self._draw(trainer)
-        elif trainer.step % every == 0 or trainer.step in (self.first + 1, trainer.total_steps):
+        elif trainer.step % every == 0 or trainer.step in (self.first + 1, trainer.total_steps) or time.monotonic() - self.said >= 60:
             self.say(f'step {self._count(trainer)}  {self._line(trainer)}'); self.rows = []
 
     def after_eval(self, trainer, result):
@@ -255,6 +256,7 @@ def say(self: ConsoleProgress, text):
     "Print a line, above the bar if there is one."
     code = getattr(self.out, 'encoding', None) or 'utf-8'
     text = printable(text).encode(code, 'replace').decode(code)          # a terminal that knows no Greek gets question marks
+    self.said = time.monotonic()
     if self.live:
         from rich.text import Text
         self.live.console.print(Text(text))
