@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/pipeline.html.md"""
 
 # %% auto #0
 __all__ = ['RECIPE', 'HARD', 'QUICK', 'demo_config', 'test_problems', 'examine', 'StopAfterRL', 'control_config',
-           'continue_cold_start', 'start_control', 'wait_for_control', 'Demo', 'run_demo', 'new_folder', 'seconds_of']
+           'continue_cold_start', 'start_control', 'wait_for_control', 'new_folder', 'seconds_of', 'Demo', 'run_demo']
 
 # %% ../nbs/28_pipeline.ipynb #af1f3be3
 import json, os, subprocess, sys, time
@@ -120,6 +120,18 @@ def wait_for_control(process, log: Path):
     "Wait until the control has had its time; an error in it is an error of the demonstration."
     if process.wait(): raise RuntimeError(f'the control ended with code {process.returncode}:\n' + log.read_text()[-2000:])
 
+def new_folder(out) -> Path:
+    "`out`, or the first of `out-2`, `out-3`, ... that does not exist."
+    out, n = Path(out), 1
+    new = out
+    while new.exists(): n += 1; new = out.with_name(f'{out.name}-{n}')
+    return new
+
+def seconds_of(run: Path) -> float:
+    "The training time of a run."
+    from nano_reasoner.checkpoints import load_state
+    return load_state(find_latest_checkpoint(run)[0])[0]['seconds']
+
 # %% ../nbs/28_pipeline.ipynb #0de106c4
 @dataclass
 class Demo:
@@ -143,10 +155,14 @@ class Demo:
     @property
     def text(self) -> str:
         "Table, times and sentences."
-        times = ', '.join(f'{k} {clock(s)}' for k, s in self.seconds.items())
-        return f'{self.table}\n\nTraining time: {times}\n\nOn hard problems:\n' + '\n'.join(f'- {s}' for s in self.sentences)
+        return f'{self.table}\n\n{self._notes()}'
 
-    def _repr_markdown_(self): return self.table._repr_markdown_() + '\n\n' + '\n'.join(f'- {s}' for s in self.sentences)
+    def _notes(self):
+        times = ', '.join(f'{k} {clock(s)}' for k, s in self.seconds.items())
+        return f'Training time: {times}\n\nOn hard problems:\n\n' + '\n'.join(f'- {s}' for s in self.sentences)
+
+    def __repr__(self): return self.text
+    def _repr_markdown_(self): return f'{self.table._repr_markdown_()}\n\n{self._notes()}'
 
 # %% ../nbs/28_pipeline.ipynb #e069d04e
 def run_demo(
@@ -156,7 +172,7 @@ def run_demo(
     out: str = 'checkpoints/demo',     # Folder for runs and results
     quick: bool = False,               # Under a minute; shows that everything runs, not that it learns
     fresh: bool = False,               # Begin again in a new folder
-    progress: bool = True              # Print the progress
+    progress: bool = True              # Print the progress, and in a script the result
 ) -> Demo:
     "Cold start, reinforcement learning and control, compared on the same problems."
     import torch
@@ -198,18 +214,6 @@ def run_demo(
     seconds = {'SFT': cold.seconds, label: trainer.seconds, 'SFT continued': seconds_of(control_run)}
     demo = Demo(results, out, label, seconds)
     write_atomic(out/'result.md', demo._repr_markdown_() + '\n')
-    say(f'\n{demo.text}\n\nthis call took {clock(time.time() - begin)}; results and runs are in {out}')
+    if not hasattr(sys, 'ps1'): say(f'\n{demo.text}\n')       # a notebook or an interactive session shows the value
+    say(f'this call took {clock(time.time() - begin)}; results and runs are in {out}')
     return demo
-
-# %% ../nbs/28_pipeline.ipynb #e590ab5f
-def new_folder(out) -> Path:
-    "`out`, or the first of `out-2`, `out-3`, ... that does not exist."
-    out, n = Path(out), 1
-    new = out
-    while new.exists(): n += 1; new = out.with_name(f'{out.name}-{n}')
-    return new
-
-def seconds_of(run: Path) -> float:
-    "The training time of a run."
-    from nano_reasoner.checkpoints import load_state
-    return load_state(find_latest_checkpoint(run)[0])[0]['seconds']
