@@ -14,7 +14,8 @@ if TYPE_CHECKING:   # what an editor reads; `tools/check.py` compares it with `_
     from .algorithm import Algorithm
     from .checkpoints import find_latest_checkpoint
     from .tracking import Callback
-    from .evaluate import EvalResult, compare
+    from .results import EvalResult
+    from .evaluate import compare
     from .trainer import UnifiedReasoningTrainer
 
 _home = {  # name -> the module that defines it
@@ -25,7 +26,7 @@ _home = {  # name -> the module that defines it
     'Algorithm': 'algorithm',
     'find_latest_checkpoint': 'checkpoints',
     'Callback': 'tracking',
-    'EvalResult': 'evaluate', 'compare': 'evaluate',
+    'EvalResult': 'results', 'compare': 'evaluate',
     'UnifiedReasoningTrainer': 'trainer',
 }
 __all__ = ['__version__', *_home]
