@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/data.html.md"""
 
 # %% auto #0
 __all__ = ['INSTRUCTION', 'FORMATS', 'choose_format', 'render', 'TemplateFacts', 'template_facts', 'eos_ids', 'encode_prompt',
-           'Pool', 'MathReasoningDataset']
+           'Pool', 'MathReasoningDataset', 'write_record']
 
 # %% ../nbs/03_data.ipynb #eb8f00e2
 import copy, json, os, random, warnings
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from itertools import islice
+from pathlib import Path
 
 from fastcore.basics import patch
 
@@ -256,6 +257,17 @@ def record(self: MathReasoningDataset) -> dict:   # Plain data for JSON
     return dict(dataset=self.dataset_name, split=self.split, mode=self.mode, source=self.where, revision=self.revision, commit=self.commit, columns=columns, task=self.task, seed=self.seed, streaming=self.streaming,
                 prompt_format=self.prompt_format, problems=len(self), fingerprint=self.fingerprint, rows_read=self._table.read if self._table else None,
                 bad_rows=dict(count=len(self.bad_rows), first=[list(b) for b in self.bad_rows[:20]]), left_out=dict(self.left_out), **self.notes)
+
+def write_record(
+    run,          # A run folder
+    **datasets    # What for -> problems; those that have no record, such as lists, are counted only
+) -> Path:        # run/data.json
+    "Keep in a run what its problems are."
+    d = {k: v.record() if hasattr(v, 'record') else dict(problems=len(v)) for k, v in datasets.items() if v}
+    path, tmp = Path(run)/'data.json', Path(run)/f'.data.json.{os.getpid()}.tmp'
+    tmp.write_text(json.dumps(d, indent=1) + '\n', encoding='utf-8')
+    os.replace(tmp, path)
+    return path
 
 # %% ../nbs/03_data.ipynb #3a6a9894
 @patch

@@ -23,7 +23,8 @@ from .answers import extract
 from .checkpoints import (find_latest_checkpoint, load_optimizer_state, load_state, mark_best, mark_finished, optimizer_state, prepare_run,
                                        read_manifest, resolve_checkpoint, run_folder, save_checkpoint, is_finished, verify, folder_in_series)
 from .config import Config, UserError, load_config
-from .data import MathReasoningDataset
+from .data import write_record
+from .filters import training_data
 from .evaluate import EvalResult, evaluate
 from .policy import UnifiedPolicyModel, choose_device, seed_everything
 from .rewards import Scores, score
@@ -126,6 +127,7 @@ def fit(self: Loop,
     if self.state == 'finished':
         if self.progress: print(f'{self.run} is finished ({self.step} steps): nothing to do; --fresh begins a new run')
         return self
+    write_record(self.run, train=self.dataset, held_out=self.eval_dataset)
     own = self.trackers()
     self.callbacks = own + self.callbacks
     try:
@@ -293,9 +295,7 @@ def make_datasets(
     max_samples: int | None # Problems used
 ) -> tuple:                 # (training problems, held-out problems or None)
     "The problems of a configuration, with some put aside."
-    d = cfg.data
-    data = MathReasoningDataset(tokenizer, d.split, max_samples, mode, d.dataset_name, d.columns, d.prompt_format, d.revision, cfg.seed, d.on_bad_row, d.task)
-    return data.split_off(d.eval_size) if d.eval_size else (data, None)
+    return training_data(cfg, tokenizer, mode, max_samples)
 
 # %% ../nbs/26_trainer.ipynb #5326902e
 class UnifiedReasoningTrainer(Loop):
