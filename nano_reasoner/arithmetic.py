@@ -6,7 +6,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/arithmetic.html.md"""
 
 # %% auto #0
 __all__ = ['OPS', 'digits', 'add_columns', 'sub_columns', 'mul_columns', 'Problem', 'think_format', 'canonical', 'add', 'sub',
-           'mul', 'draw_numbers', 'word', 'story1', 'story2', 'split_of', 'arithmetic', 'tiny_folder', 'tiny_tokenizer']
+           'mul', 'draw_numbers', 'word', 'story1', 'story2', 'story5', 'split_of', 'arithmetic', 'tiny_folder',
+           'tiny_tokenizer']
 
 # %% ../nbs/03_arithmetic.ipynb #498fed42
 import json, math, random, re
@@ -222,6 +223,48 @@ def story1(rng, hard):
 def story2(rng, hard):
     "A two-step word problem in English sentences."
     return _story(rng, hard, _STORY2)
+
+# %% ../nbs/03_arithmetic.ipynb #9f6e97c3
+_OPENINGS = [('*s', '{N} buys {a} boxes with {b} {o} in each.', 'The boxes hold {e} {o}.'), ('+n', '{N} has {a} {o} at home and {b} at school.', 'At first {N} has {e} {o}.'),
+             ('*s', 'For {a} days in a row, {N} makes {b} {o} a day.', '{N} makes {e} {o}.'), ('-n', '{N} had {a} {o}, but {b} of them were broken and thrown away.', 'That leaves {e} good {o}.'),
+             ('+n', '{N} and {M} put their {o} together: {a} from {N} and {b} from {M}.', 'Together they have {e} {o}.'), ('*s', 'There are {a} shelves in the shop of {N}, and each holds {b} {o}.', 'The shelves hold {e} {o}.')]
+_EVENTS = [('+n', 'On Monday another {n} {o} arrive in the mail.', 'With the mail there are {e} {o}.'), ('-n', 'A week later {n} of the {o} are given to a museum.', 'After the gift there are {e} {o}.'),
+           ('-n', 'A customer buys {n} of the {o}.', 'The sale leaves {e} {o}.'), ('+n', 'Under the stairs {N} discovers {n} more {o}.', 'With those from under the stairs there are {e} {o}.'),
+           ('*2', 'By the end of the month there are twice as many {o} as before.', 'Twice as many are {e} {o}.'), ('/2', 'Half of the {o} are lent to a neighbour and never come back.', 'Half of them are {e} {o}.'),
+           ('/3', 'A storm ruins all but a third of the {o}.', 'The storm leaves {e} {o}.'), ('*3', 'A rich aunt then adds enough to triple the number of {o}.', 'Three times as many are {e} {o}.'),
+           ('-n', 'Because of a hole in the bag, {n} {o} are lost on the way.', 'After the loss there are {e} {o}.'), ('+n', '{N} trades an old bicycle for {n} {o}.', 'With those for the bicycle there are {e} {o}.')]
+_ENDINGS = [('', 'How many {o} are there in the end?', ''), ('', 'What is the number of {o} now?', ''),
+            ('*s', '{N} sells all of them for {n} dollars apiece. How many dollars does {N} take in?', '{N} takes in {e} dollars.'),
+            ('/s', 'They are divided evenly among {n} classrooms. How many {o} does one classroom get?', 'One classroom gets {e} {o}.'),
+            ('-n', 'The largest bag of {N} has room for {n} of the {o}. How many {o} do not fit in?', 'No room is left for {e} {o}.')]
+
+# %% ../nbs/03_arithmetic.ipynb #75d37737
+def _amount(rng, size, hard):
+    "The number of one step."
+    return int(size) if size.isdigit() else rng.randint(2, 9) if size == 's' else rng.randint(21, 99) if hard else rng.randint(2, 20)
+
+def _plot(rng, hard):
+    "(steps, numbers, results) of a story whose results are positive, whole and below 10,000."
+    while True:
+        steps = [rng.choice(_OPENINGS), *rng.sample(_EVENTS, rng.randint(1, 3)), rng.choice(_ENDINGS)]
+        ops = [s[0] for s in steps if s[0]]
+        ns, results = [_amount(rng, 'n', hard)] + [_amount(rng, size, hard) for _, size in ops], []
+        for (op, _), n in zip(ops, ns[1:]):
+            before = results[-1] if results else ns[0]
+            results.append(0 if op == '/' and before % n else OPS[op](before, n))
+        if len(ops) >= 3 and all(0 < r < 10_000 for r in results): return steps, ns, results
+
+@register('family')
+def story5(rng, hard):
+    "A word problem of three to five steps, of the kind that GSM8K asks."
+    steps, ns, results = _plot(rng, hard)
+    names = dict(zip('NM', rng.sample(_NAMES, 2)), o=rng.choice(_THINGS))
+    equations, key = _chain(ns, [s[0][0] for s in steps if s[0]], results)
+    (_, first, _), *rest = steps
+    amounts = iter(ns[2:])
+    question = ' '.join([first.format(a=ns[0], b=ns[1], **names), *(t.format(n=next(amounts) if op else '', **names) for op, t, _ in rest)])
+    work = '\n'.join(s.format(e=re.sub(r'([-+*/=])', r' \1 ', e), **names) for s, e in zip([s for op, _, s in steps if op], equations))
+    return Problem(question, str(results[-1]), think_format(work, results[-1]), key)
 
 # %% ../nbs/03_arithmetic.ipynb #1f2a14ae
 def split_of(
