@@ -56,7 +56,8 @@ def eval_meta(
     "What an evaluation was: settings, problems, prompts, judge, versions, the first prompt in full."
     from nano_reasoner import __version__
     rows = [dataset[i] for i in range(len(dataset))]
-    about = {k: getattr(dataset, name, None) for k, name in dict(dataset='dataset_name', split='split', revision='revision', prompt_format='prompt_format', data='fingerprint').items()}
+    about = {k: getattr(dataset, name, None) for k, name in dict(dataset='dataset_name', split='split', prompt_format='prompt_format', data='fingerprint').items()}
+    about['revision'] = getattr(dataset, 'commit', None) or getattr(dataset, 'revision', None)      # the commit that was read, else what was asked for
     return dict(n=len(rows), max_new_tokens=max_new_tokens, temperature=temperature, samples=samples, seed=seed, **(dict(batch_size=batch_size) if temperature else {}), **_judge_meta(judge),
                 **about, problems=_sha([[r[k] for k in ('id', 'question', 'answer')] for r in rows]), prompts=_sha([r['prompt'] for r in rows]),
                 first_prompt=rows[0]['prompt'], version=__version__, packages=list(versions()))
@@ -167,15 +168,14 @@ def rejudge(
 
 # %% ../nbs/23_evaluate.ipynb #d5c645a2
 def choose_prompt(
-    engine,                    # As for `evaluate`
-    candidates: dict,          # Name of a prompt format -> a small data set with such prompts, all of the same problems
+    candidates: dict,          # Name of a prompt format -> (engine, a small data set with such prompts), all of the same problems
     max_new_tokens: int,       # Tokens an answer may have
     batch_size: int = 64,      # Prompts at once
     progress: Callable | None = None   # Called with (name, its `EvalResult`)
 ) -> tuple:                    # (name of the best, {name: `EvalResult`})
     "The prompt with which a model does best by the lenient reading; the first of equals."
     results = {}
-    for name, data in candidates.items():
+    for name, (engine, data) in candidates.items():
         results[name] = evaluate(engine, data, max_new_tokens, batch_size, meta={'name': name})
         _same_problems(next(iter(results.values())), results[name])
         if progress: progress(name, results[name])
