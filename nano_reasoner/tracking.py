@@ -6,8 +6,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/tracking.html.md"""
 
 # %% auto #0
 __all__ = ['METRICS', 'EVAL_KEYS', 'Callback', 'Control', 'flat', 'eval_summary', 'JSONLTracker', 'read_metrics', 'rollout_rows',
-           'RolloutTracker', 'read_rollouts', 'printable', 'clock', 'progress_line', 'ConsoleProgress', 'share_done',
-           'redact', 'WandbTracker']
+           'RolloutTracker', 'read_rollouts', 'printable', 'clock', 'progress_line', 'ConsoleProgress', 'redact',
+           'WandbTracker']
 
 # %% ../nbs/22_tracking.ipynb #e805d27b
 import gzip, json, math, os, re, secrets, sys, threading, time, warnings
@@ -19,7 +19,7 @@ from .checkpoints import write_atomic
 
 # %% ../nbs/22_tracking.ipynb #f20f322a
 class Callback:
-    "Something that listens to a run. `trainer` has step, total_steps, run, cfg, algo (None for SFT), phase ('sft' or 'rl') and state."
+    "Something that listens to a run. `trainer` has step, total_steps, share_done (0 to 1), run, cfg, algo (None for SFT), phase ('sft' or 'rl') and state."
     def before_fit(self, trainer):
         "Called once, after a checkpoint was restored: `trainer.step` is where the run goes on."
     def after_rollout(self, trainer, rollout, scores, advantages):
@@ -231,7 +231,7 @@ class ConsoleProgress(Callback):
 
     def before_fit(self, trainer):
         self.out, self.begin, self.first, self.rows = self.file or sys.stdout, time.monotonic(), trainer.step, []
-        self.share = share_done(trainer)
+        self.share = trainer.share_done
         if self.out.isatty(): self._open(trainer)
         name = getattr(trainer.algo, 'label', None) or trainer.phase.upper()
         self.say(f'{name}: ' + (f'goes on after step {trainer.step}' if trainer.step else 'begins') + (f', {trainer.total_steps} steps' if trainer.total_steps else ''))
@@ -263,10 +263,6 @@ def say(self: ConsoleProgress, text):
         self.live.console.print(Text(text))
     else: print(text, file=self.out, flush=True)
 
-def share_done(trainer):
-    "How much of the run is done: by the trainer's own account, which knows limits of time and tokens, or by its steps."
-    return trainer.share_done if hasattr(trainer, 'share_done') else trainer.step/trainer.total_steps if trainer.total_steps else 0.
-
 @patch
 def _count(self: ConsoleProgress, trainer):
     n = trainer.total_steps
@@ -274,7 +270,7 @@ def _count(self: ConsoleProgress, trainer):
 
 @patch
 def _line(self: ConsoleProgress, trainer):
-    now = share_done(trainer)
+    now = trainer.share_done
     eta = f'  ETA {clock((time.monotonic() - self.begin)/(now - self.share)*max(1 - now, 0))}' if now > self.share else ''
     return progress_line(self.rows, trainer.phase) + eta
 
