@@ -8,13 +8,13 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/algebra.html.md"""
 __all__ = ['LONGEST', 'CHECKER', 'prepare', 'compare_words', 'object_to', 'too_hard', 'confine', 'allow_seconds', 'guard',
            'equal', 'serve', 'Checker', 'need_math_verify', 'compare_expressions']
 
-# %% ../nbs/01_algebra.ipynb #3b38b10a
+# %% ../nbs/01_algebra.ipynb #7d8e7a3c
 import atexit, contextlib, json, math, os, queue, re, signal, subprocess, sys, threading, time, unicodedata
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-# %% ../nbs/01_algebra.ipynb #85b35cf2
+# %% ../nbs/01_algebra.ipynb #902d5125
 LONGEST = 256   # Characters of the longest answer that is read
 _NAMES = {'π': r'\pi', '∞': r'\infty', '≤': r'\le', '≥': r'\ge', '≠': r'\ne', '×': r'\times', '·': r'\cdot', '÷': r'\div', '±': r'\pm', '∪': r'\cup', '∩': r'\cap', '∈': r'\in', '∅': r'\emptyset', '°': r'^\circ',
           'θ': r'\theta', 'α': r'\alpha', 'β': r'\beta', '∨': r'\lor', '−': '-', '–': '-', '⁄': '/'}
@@ -34,7 +34,7 @@ def prepare(
     text = _UNIT.sub('', unicodedata.normalize('NFKC', text).strip().rstrip('.'))
     return text if text.isascii() and text.isprintable() else None
 
-# %% ../nbs/01_algebra.ipynb #d7142ce2
+# %% ../nbs/01_algebra.ipynb #37de3df8
 _WORDY = re.compile(r'\\(?:text|mathrm|mbox|textrm|textbf|operatorname)(?![a-zA-Z])')
 _CHOICE = re.compile(r'\(([A-Za-z])\)')
 
@@ -53,11 +53,11 @@ def compare_words(
     if got is not None and (got == want if len(want) == 1 else got.lower() == want.lower()): return 'correct'
     return 'wrong' if len(want) == 1 and got is not None or _WORDY.search(gold) else None
 
-# %% ../nbs/01_algebra.ipynb #365ff442
+# %% ../nbs/01_algebra.ipynb #f172dede
 _THOUSANDS = re.compile(r'(?<=\d)(?:\{,\}|,(?:\\!)?|\\,)(?=\d{3}(?!\d))')
 _ASSIGNED = re.compile(r'\s*[A-Za-z](?:_\{?\w+\}?)?(?:\([a-z]\))?\s*=')
 _SEVERAL = re.compile(r'[,;]|\\(?:lor|vee|pm|mp)(?![a-zA-Z])|(?<![a-zA-Z])(?:or|and)(?![a-zA-Z])')
-_GLUE = re.compile(r'\d(?:\\[,;:! ]|\\(?:q?quad|text|mathrm|mbox|hspace)\s*(?:\{[^{}]*\})?|\{\s*\}|\\?[$%&]|[~\s])+\d')
+_GLUE = re.compile(r'(?<!_)\d(?:\\[,;:! ]|\\(?:q?quad|text|mathrm|mbox|hspace)\s*(?:\{[^{}]*\})?|\{\s*\}|\\?[$%&]|[~\s])+\d')
 _BRACKETS = re.compile(r'([(\[]).*,.*([)\]])')
 _CALCULUS = re.compile(r'\\(?:int|oint|iint|lim|sum|prod)(?![a-zA-Z])')
 _RELATION = re.compile(r'[<>]|\\(?:[lg]eq?|[lg]t|[lg]eqslant|in)(?![a-zA-Z])')
@@ -78,7 +78,7 @@ def object_to(
     mine = _symbols(g)
     return 'wrong' if any(c not in mine and c.swapcase() in mine for c in _symbols(a)) else None
 
-# %% ../nbs/01_algebra.ipynb #a306ea0f
+# %% ../nbs/01_algebra.ipynb #42bc8d2e
 _HARD = re.compile(r'\d{4}\s*!|![\s)}\]]*!|binom\s*(?:\{[^{}]*\}\s*)?\{\s*\d{4}')
 _TOWER = re.compile(r'\d{5}|\d[)}\s]*(?:\^[{(\s]*\d|!)')     # in an exponent
 _DEEPEST = 12
@@ -102,7 +102,7 @@ def too_hard(
     for c in text: depth.append(depth[-1] + (c in '({[') - (c in ')}]'))
     return max(depth) > _DEEPEST
 
-# %% ../nbs/01_algebra.ipynb #a95a64c8
+# %% ../nbs/01_algebra.ipynb #3bcfe213
 def confine(
     memory: int     # Bytes of address space
 ) -> list[str]:     # Names of the limits that hold; none on Windows
@@ -124,7 +124,7 @@ def allow_seconds(
     except ImportError: return
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
-# %% ../nbs/01_algebra.ipynb #4d747259
+# %% ../nbs/01_algebra.ipynb #7ae99c21
 _COMPILED = re.compile(r"(?:(?:Integer|Float|Rational)\b|[\d\s.,+\-*/()'eE])*|from sympy import \*|def monomial_\w+\([A-Z, k]*\):\n(?:    [\w ,()+\-*/<>=:]*\n)+")
 _READS = ('os.listdir', 'os.scandir')     # looking for a module to import
 
@@ -140,7 +140,7 @@ def guard(
     else: bad = event.startswith(('os.', 'socket.', 'subprocess.', 'shutil.', 'ctypes.', 'pty.', 'webbrowser.', 'urllib.')) and event not in _READS
     if bad: raise PermissionError(event)
 
-# %% ../nbs/01_algebra.ipynb #8742f8dd
+# %% ../nbs/01_algebra.ipynb #a0851fc2
 def equal(
     gold: str,      # The gold answer, prepared
     answer: str     # The answer, prepared
@@ -158,7 +158,7 @@ def _imaginary(e):     # `e`, with the symbol i read as the imaginary unit
     from sympy import Expr, I
     return e.subs({s: I for s in e.free_symbols if s.name == 'i'}) if isinstance(e, Expr) else e
 
-# %% ../nbs/01_algebra.ipynb #3cc0bf47
+# %% ../nbs/01_algebra.ipynb #683ee88d
 _WARM = [('x<2x+f(x)', r'\sin^2 x'), (r'\frac{n(n-1)}{2}', r'\binom{n}{2}'), (r'\{1,2\}', '(1,2]')]     # these import nearly all of SymPy that will be needed
 
 def serve(
@@ -185,7 +185,7 @@ def serve(
         except (MemoryError, RecursionError): reason = 'error'
         say(reason=reason)
 
-# %% ../nbs/01_algebra.ipynb #d06642c1
+# %% ../nbs/01_algebra.ipynb #8bad89d8
 _CHILD = 'import sys; sys.path.append(sys.argv[1]); from nano_reasoner.algebra import serve; serve(float(sys.argv[2]), int(sys.argv[3]))'
 _PATIENCE = 60.     # Seconds until a child must be ready
 
@@ -219,7 +219,7 @@ def _listen(stream, lines):     # Put the lines of a child into a queue, and Non
         for line in stream: lines.put(line)
     lines.put(None)
 
-# %% ../nbs/01_algebra.ipynb #c5c89106
+# %% ../nbs/01_algebra.ipynb #91e2c5d1
 from fastcore.basics import patch
 
 @patch
@@ -253,14 +253,14 @@ def check(self: Checker,
             self.close()
             raise
 
-# %% ../nbs/01_algebra.ipynb #352b711d
+# %% ../nbs/01_algebra.ipynb #b088849b
 CHECKER = Checker()
 atexit.register(CHECKER.close)
 
 def _forget(): CHECKER.lock, CHECKER.child = threading.Lock(), None      # a forked process has no child
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forget)
 
-# %% ../nbs/01_algebra.ipynb #0932779f
+# %% ../nbs/01_algebra.ipynb #381de69d
 def need_math_verify(
     gold: str = '',     # The gold answer that needs it
     where: str = ''     # The row or the data set
