@@ -42,11 +42,13 @@ def did_you_mean(
     known           # The names that exist
 ) -> str:           # "did you mean `x`?", or an empty string if nothing is close
     "A hint for a mistyped name."
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), [str(k) for k in known if str(k) != str(name)], n=1, cutoff=0.6)
     return f'did you mean `{close[0]}`?' if close else ''
 
 def _show(v) -> str:
-    "A key or a value for a message: short, printable."
+    "A key or a value for a message: short, printable, and as YAML writes it."
+    if v is None or isinstance(v, bool): return {None: 'null', True: 'true', False: 'false'}[v]
+    if not v: return repr(v)
     if isinstance(v, str) and v.isprintable() and len(v) <= 60: return v
     try: return reprlib.repr(v)
     except ValueError: return 'a very long number'
@@ -66,6 +68,13 @@ def _number(v):
     v = int(v) if isinstance(v, Integral) else float(v)
     if not math.isfinite(v): raise ValueError('the number is not finite')
     return v
+
+def _whole(v):
+    "`v` as an `int`."
+    v = _number(v)
+    if v != math.floor(v): raise ValueError('this is not a whole number')
+    if abs(v) >= 2**63: raise ValueError('the number is too large')
+    return int(v)
 
 def _text(v):
     "`v` as a text that is printable and not blank."
@@ -101,7 +110,7 @@ def _is_plain(v) -> bool:
     except ValueError: return False
     return True
 
-def _num(kind, **bounds): return Annotated[kind, Field(**bounds), BeforeValidator(_number)]
+def _num(kind, **bounds): return Annotated[kind, Field(**bounds), BeforeValidator(_whole if kind is int else _number)]
 
 Count    = _num(int, ge=1)
 Whole    = _num(int, ge=0)
@@ -247,7 +256,7 @@ class LoggingConfig(_Section):
 # %% ../nbs/00_config.ipynb #212910a2
 class Config(_Section):
     "Everything a run can be told."
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_number)] = _opt(42, 'Seed of every random choice')
+    seed: _num(int, ge=0, le=2**32 - 1) = _opt(42, 'Seed of every random choice')
     model: ModelConfig = ModelConfig()
     data: DataConfig = Field(default_factory=DataConfig)   # not shared: `task` is a dictionary
     training: TrainingConfig = TrainingConfig()
@@ -366,6 +375,10 @@ def _data(loader, node, path, lines):
         res[key] = _data(loader, v, (*path, key), lines)
     return res
 
+_REMEDIES = {"'\\t'": 'indent with spaces, not with tabs', 'appears twice': 'keep one of the two', 'aliases': 'write the value out in each place', 'tags': 'leave the tag out', 'nesting': 'a configuration is a few levels deep',
+             'entries': 'a configuration has about a hundred', 'is not a text': 'put quotes around it if it is meant as a name', 'document': 'keep one document, without --- in between',
+             'stream end': 'close the bracket, brace or quote', 'mapping values': 'indent the lines of a section alike; quote a text that holds a colon', '%': 'put quotes around it', '`': 'put quotes around it', '@': 'put quotes around it'}
+
 def parse_yaml(
     text: str,          # The text of a YAML file
     name: str           # What to call it in messages
@@ -377,9 +390,9 @@ def parse_yaml(
         node = loader.get_single_node()
         return (None if node is None else _data(loader, node, (), lines)), lines
     except yaml.MarkedYAMLError as e:
-        mark, tab = e.problem_mark or e.context_mark, "'\\t'" in (e.problem or '')
-        raise UserError(f"{name} cannot be read: {', '.join(o for o in (e.context, e.problem) if o)}", where=f'{name}, line {mark.line+1}',
-                        fix='indent with spaces, not with tabs' if tab else '') from None
+        mark, problem = e.problem_mark or e.context_mark, ', '.join(o for o in (e.context, e.problem) if o)
+        fix = next((v for k, v in _REMEDIES.items() if k in problem), 'lines of the form `name: value`, as `nano-reasoner config base` prints them')
+        raise UserError(f'{name} cannot be read: {problem}', where=f'{name}, line {mark.line+1}', fix=fix) from None
     except yaml.reader.ReaderError as e:
         line = text.count('\n', 0, e.position) + 1
         raise UserError(f'{name} cannot be read: a control character', where=f'{name}, line {line}', fix='save it as plain text') from None
@@ -402,7 +415,7 @@ def _read(path) -> tuple:
     except (OSError, ValueError) as e:
         if isinstance(e, UserError): raise
         raise UserError(f'{name} cannot be read: {getattr(e, "strerror", None) or e}') from None
-    if data is None: raise UserError(f'{name} is empty', allowed='settings in sections, as in configs/base.yaml')
+    if data is None: raise UserError(f'{name} is empty', allowed='settings in sections, as in configs/base.yaml', fix='`nano-reasoner config base` prints a configuration to start from')
     if not isinstance(data, dict): raise UserError(f'{name} holds no settings', where=f'{name}, line 1', allowed='sections with settings, as in configs/base.yaml')
     return data, lines
 
@@ -419,7 +432,7 @@ def _leaves(data: Mapping, where, path=(), given=()):
     "Yield `(path, value, where)` for every setting in `data`; `where` says where a path as given was written."
     for k, v in data.items():
         keys = k.split('.') if isinstance(k, str) else ['']
-        if not all(keys): raise UserError(f'the key `{_show(k)}` is not a name', where=where((*given, k)))
+        if not all(keys): raise UserError(f'the key `{_show(k)}` is not a name', where=where((*given, k)), allowed='names with dots between them, such as training.group_size')
         new = (*path, *keys) if path or len(keys) > 1 else _home(k, where((*given, k)))
         if len(new) > _max_depth: raise UserError(f'`{_show(new[0])}` is nested more than {_max_depth} levels deep', where=where((*given, k)))
         if isinstance(v, Mapping) and v: yield from _leaves(v, where, new, (*given, k))
@@ -454,12 +467,17 @@ def _override(o) -> tuple:
     return _leaves({key.strip(): parse_yaml(val, where)[0]}, lambda p: where)
 
 # %% ../nbs/00_config.ipynb #9ade6d0f
+_ELSEWHERE = {'learning_rate': 'lr', 'group_size': 'num_generations num_generation n_samples rollout_n', 'max_new_tokens': 'max_completion_length max_tokens max_length', 'steps': 'max_steps num_steps',
+              'epochs': 'num_train_epochs num_epochs', 'batch_size': 'per_device_train_batch_size train_batch_size', 'accumulate': 'gradient_accumulation_steps grad_accum', 'warmup': 'warmup_steps'}   # what other libraries call them
+
 def _hint(path: tuple) -> str:
     "What an unknown key was probably meant to be."
     sec, name = '.'.join(path[:-1]), path[-1]
+    name = next((k for k, names in _ELSEWHERE.items() if name in names.split()), name)
+    if name != path[-1] and sec in ('', 'training', 'sft') and name in _sections()[sec or 'training'].model_fields: return f'did you mean `{sec or "training"}.{name}`?'
     elsewhere = [k for k in settings() if k.rpartition('.')[2] == name]
     here = did_you_mean(name, _sections()[sec].model_fields)
-    return f"did you mean `{'` or `'.join(elsewhere)}`?" if elsewhere else here or did_you_mean(name, {k.rpartition('.')[2] for k in settings()})
+    return f"did you mean `{'` or `'.join(elsewhere)}`?" if elsewhere else here or (did_you_mean(name, {k.rpartition('.')[2] for k in settings()}) if len(name) > 2 else '')
 
 def _place(loc: tuple, leaves: dict) -> tuple:
     "Which setting an error at `loc` is about: the path of its keys, and its position among the leaves."
@@ -480,6 +498,7 @@ def _fault(err: dict, leaves: dict) -> tuple:   # Position among the leaves, key
     key, value = '.'.join(path), leaves.get(path, (err['input'],))[0]
     base = next((o for n in range(len(path), 0, -1) if (o := settings().get('.'.join(path[:n])))), None)
     allowed = base.allowed if base else f'the settings of this section, indented below it: {", ".join(secs[key].model_fields)}'
+    if base and base.key != key: allowed = allowed.removeprefix('a mapping of names to ') if allowed != 'a mapping' else 'texts, finite numbers, true, false, null, lists and mappings of these'
     why = f": {err['ctx']['error']}" if err['type'] == 'value_error' else ''
     return i, path, UserError(f'{_show(key)} is {_show(value)}{why}', where, allowed, did_you_mean(value, re.split(', | or ', allowed)) if isinstance(value, str) else '')
 
@@ -516,7 +535,8 @@ def _validate(leaves: dict) -> Config:
     except ValidationError as e:
         faults = sorted((_fault(err, leaves) for err in e.errors(include_url=False)), key=lambda o: o[0])
         _report(list({path: f for _, path, f in faults}.values()))   # a choice of types gives several errors for one setting
-    _report([UserError(what, leaves.get(tuple(key.split('.')), ('', ''))[1], allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
+    where = lambda path: next((w for p, (_, w) in leaves.items() if p[:len(path)] == path), '')
+    _report([UserError(what, where(tuple(key.split('.'))), allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
     return cfg
 
 # %% ../nbs/00_config.ipynb #b33b6f93
