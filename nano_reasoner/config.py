@@ -209,6 +209,8 @@ class TrainingConfig(_Section):
     accumulate: Literal['auto'] | Count = _opt('auto', 'Multiplies batch_size; auto gives an optimiser step at least 32 completions')
     micro_tokens: Literal['auto'] | Count = _opt('auto', 'Tokens in one forward and backward pass; changes memory, never the result', 'tokens')
     temperature: Positive = _opt(1., 'Sampling temperature')
+    reward_seconds: Positive = _opt(30., 'Limit for all calls of one reward term on one rollout', 'seconds')
+    on_reward_fault: Literal['skip', 'raise'] = _opt('skip', 'A reward that cannot be computed: leave the completion out and count it, or stop')
     warmup: Whole = _opt(0, 'Steps in which the learning rate rises from 0', 'optimiser steps')
     schedule: Schedule = _opt('constant', 'The learning rate after the warm-up')
     weight_decay: NonNeg = _opt(0., 'Decoupled weight decay')
