@@ -6,9 +6,10 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/checkpoints.html.md"""
 
 # %% auto #0
 __all__ = ['MANIFEST', 'STATE', 'TENSORS', 'STEP', 'FREE', 'OTHER_PHASE', 'fsync', 'write_atomic', 'step_name', 'write_manifest',
-           'read_manifest', 'verify', 'steps', 'save_checkpoint', 'load_state', 'mark_best', 'find_latest_checkpoint',
-           'resolve_checkpoint', 'optimizer_state', 'load_optimizer_state', 'rng_state', 'load_rng_state', 'run_folder',
-           'changed_settings', 'mark_finished', 'is_finished', 'check_writable', 'folder_in_series', 'prepare_run']
+           'read_manifest', 'weights_id', 'verify', 'steps', 'save_checkpoint', 'load_state', 'mark_best',
+           'find_latest_checkpoint', 'resolve_checkpoint', 'optimizer_state', 'load_optimizer_state', 'rng_state',
+           'load_rng_state', 'run_folder', 'changed_settings', 'mark_finished', 'is_finished', 'check_writable',
+           'folder_in_series', 'prepare_run']
 
 # %% ../nbs/21_checkpoints.ipynb #b8511186
 import fnmatch, hashlib, json, os, re, shutil, tempfile, warnings
@@ -85,6 +86,14 @@ def read_manifest(
     bad = [n for n in manifest['files'] if Path(n).is_absolute() or '..' in Path(n).parts]
     if bad: raise ValueError(f'{MANIFEST} names a file outside the folder: {bad[0]!r}')
     return manifest
+
+# %% ../nbs/21_checkpoints.ipynb #3f0a51c2
+def weights_id(
+    name: str | Path      # What a model is loaded from: a folder, or a name of the hub
+) -> str:                 # For a checkpoint of ours a hash of the hashes of its files, 16 hex digits; else the name
+    "What weights these are, so that nothing is continued with others."
+    if not (Path(name)/MANIFEST).exists(): return str(name)
+    return hashlib.sha256(json.dumps(read_manifest(name)['files'], sort_keys=True).encode()).hexdigest()[:16]
 
 # %% ../nbs/21_checkpoints.ipynb #561c06f5
 def verify(
@@ -323,6 +332,7 @@ def run_folder(
 
 # %% ../nbs/21_checkpoints.ipynb #b722422e
 FREE = ('logging.*', 'eval.*', 'paths.*', 'training.save_steps', 'training.eval_steps', 'training.minutes', 'training.micro_tokens',
+        'training.reward_seconds', 'training.on_reward_fault',
         'sft.save_steps', 'sft.eval_steps', 'sft.minutes', 'model.gradient_checkpointing')
 OTHER_PHASE = {'sft': ('training.*', 'algorithm*', 'rewards*'), 'rl': ('sft.*',)}    # settings the phase does not read
 
