@@ -217,6 +217,9 @@ def progress_line(
     if vs := [v for v in seen('explained_variance') if math.isfinite(v)]: out.append(f'explained variance {sum(vs)/len(vs):.2f}')     # there is none for a step whose returns are all the same
     if sum(vs := seen('rollouts')) > len(vs): out.append(f'{sum(vs)/len(vs):.3g} rollouts a step')
     if total('seconds') and total('tokens'): out.append(f"{total('tokens')/total('seconds'):,.0f} tokens/s")
+    if n := total('faults'):
+        kinds = {k.removeprefix('fault_'): total(k) for r in rows for k in r if k.startswith('fault_') and total(k)}
+        out.append(f'{n} reward faults (' + ', '.join(f'{k} {v}' for k, v in kinds.items()) + ')')
     parts = {k: total(f'seconds_{k}') for k in ('generate', 'score', 'update')}
     if (whole := sum(parts.values())): out.append(' '.join(f'{k} {100*v/whole:.0f}%' for k, v in parts.items() if v))
     return '  '.join(out)
