@@ -6,13 +6,14 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/columns.html.md"""
 
 # %% auto #0
 __all__ = ['USUAL', 'FIELDS', 'CONFIGS', 'ALIASES', 'FILE_TYPES', 'LONGEST_LINE', 'PEEK', 'MAX_CHARS', 'column_map', 'file_type',
-           'read_file', 'Source', 'make_source', 'read_source', 'BadRow', 'field_text', 'control_pattern', 'chat_text',
-           'parse_gsm8k', 'accepts', 'check_gold', 'problems', 'bad_summary']
+           'read_file', 'file_columns', 'Source', 'make_source', 'read_source', 'BadRow', 'field_text',
+           'control_pattern', 'chat_text', 'parse_gsm8k', 'accepts', 'check_gold', 'problems', 'bad_summary']
 
 # %% ../nbs/03_columns.ipynb #69e077ce
 import gzip, json, math, os, re, zlib
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
@@ -88,16 +89,26 @@ def file_type(path: Path) -> str:   # One of `FILE_TYPES`, or an empty string
     "The ending of a file that can be read."
     return next((t for t in FILE_TYPES if path.name.endswith(t)), '')
 
+@contextmanager
+def _reading(path):
+    "Inside, whatever a damaged file makes a reader raise becomes a `UserError`."
+    try: yield
+    except UserError: raise
+    except (ValueError, RecursionError, OSError, EOFError, zlib.error, NotImplementedError) as e:
+        raise UserError(f'cannot be read: {(str(e).splitlines() or [type(e).__name__])[0][:200]}', str(path), f'a complete, valid {file_type(path)} file', 'write or download it again') from e
+
 def read_file(
     path: Path,                # A file of one of the `FILE_TYPES`
     wanted: set = None         # The columns that will be used, None: all; only parquet files heed it
 ):                             # Yields (row number, record or the reason why there is none)
     "The rows of a file, one after the other."
-    kind = file_type(path)
-    try: yield from {'.json': _json_list, '.parquet': lambda p: _parquet(p, wanted)}.get(kind, _json_lines)(path)
-    except UserError: raise
-    except (ValueError, RecursionError, OSError, EOFError, zlib.error, NotImplementedError) as e:
-        raise UserError(f'cannot be read: {(str(e).splitlines() or [type(e).__name__])[0][:200]}', str(path), f'a complete, valid {kind} file', 'write or download it again') from e
+    with _reading(path): yield from {'.json': _json_list, '.parquet': lambda p: _parquet(p, wanted)}.get(file_type(path), _json_lines)(path)
+
+def file_columns(path: Path) -> list | None:   # None: they are known only when the rows have been read
+    "The columns that a file declares."
+    if file_type(path) != '.parquet': return None
+    import pyarrow.parquet as pq
+    with _reading(path): return pq.read_schema(path).names
 
 # %% ../nbs/03_columns.ipynb #8a471842
 def _pick_file(path, split):
@@ -109,7 +120,7 @@ def _pick_file(path, split):
         raise UserError(f'no split `{split}`', str(path), ', '.join(there) or f'nothing: the folder has no {", ".join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]} file',
                         did_you_mean(split, there) or f'add a file {split}.jsonl')
     if not path.exists(): raise UserError('no such file', str(path), fix='check the path; it is read from the current folder')
-    if not path.is_file(): raise UserError('this is neither a file nor a folder', str(path))
+    if not path.is_file(): raise UserError('this is neither a file nor a folder', str(path), ', '.join(FILE_TYPES))
     if not file_type(path): raise UserError(f'files of type `{path.suffix}` cannot be read', str(path), ', '.join(FILE_TYPES))
     own = stem(path) if stem(path) in ('test', 'val', 'validation', 'dev') else 'train'
     if split != own: raise UserError(f'no split `{split}`: this is one file, taken as `{own}`', str(path), own,
@@ -179,7 +190,7 @@ def read_source(
     if not (path.exists() or file_type(path) or name.startswith(('.', '/', '~', '\\')) or name.count('/') > 1):
         return _read_hub(name, split, revision, wanted, streaming)
     file = _pick_file(path, split)
-    return make_source(name, f'{shown}/{file.name}' if path.is_dir() else shown, read_file(file, wanted), streaming)
+    return make_source(name, f'{shown}/{file.name}' if path.is_dir() else shown, read_file(file, wanted), streaming, file_columns(file))
 
 # %% ../nbs/03_columns.ipynb #16a069f8
 class BadRow(NamedTuple):

@@ -352,7 +352,7 @@ class _Loader(yaml.SafeLoader):
         if getattr(ev, 'anchor', None): bad = 'anchors and aliases (& and *) are not allowed'
         elif getattr(ev, 'tag', None): bad = 'tags (!) are not allowed'
         elif self.depth > _max_depth: bad = f'more than {_max_depth} levels of nesting'
-        elif self.nodes > 20_000: bad = 'more than 20,000 entries'
+        elif self.nodes > 2_000: bad = 'more than 2,000 entries'
         if bad: raise yaml.MarkedYAMLError(problem=bad, problem_mark=ev.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -409,14 +409,14 @@ def _read(path) -> tuple:
             near = did_you_mean(path.name, [o.name for o in path.parent.glob('*.y*ml')]) if path.parent.is_dir() else ''
             raise UserError(f'{name} does not exist', fix=near or '`nano-reasoner config base` prints a configuration to start from')
         if not path.is_file(): raise UserError(f'{name} is not a regular file', allowed='a YAML file')
-        if path.stat().st_size > 2**20: raise UserError(f'{name} is larger than 1 MB', allowed='a configuration, which is a few kB')
+        if path.stat().st_size > 2**18: raise UserError(f'{name} is larger than 256 kB', allowed='a configuration, which is a few kB')
         raw = path.read_bytes()
         data, lines = parse_yaml(raw.decode('utf-8-sig'), name)
     except UnicodeDecodeError as e:
         raise UserError(f'{name} is not a UTF-8 text', where=f'{name}, line {raw[:e.start].count(10) + 1}', fix='save it as UTF-8') from None
     except (OSError, ValueError) as e:
         if isinstance(e, UserError): raise
-        raise UserError(f'{name} cannot be read: {getattr(e, "strerror", None) or e}') from None
+        raise UserError(f'{name} cannot be read: {getattr(e, "strerror", None) or e}', allowed='the path of a YAML file') from None
     if data is None: raise UserError(f'{name} is empty', allowed='settings in sections, as in configs/base.yaml', fix='`nano-reasoner config base` prints a configuration to start from')
     if not isinstance(data, dict): raise UserError(f'{name} holds no settings', where=f'{name}, line 1', allowed='sections with settings, as in configs/base.yaml')
     return data, lines
@@ -436,7 +436,7 @@ def _leaves(data: Mapping, where, path=(), given=()):
         keys = k.split('.') if isinstance(k, str) else ['']
         if not all(keys): raise UserError(f'the key `{_show(k)}` is not a name', where=where((*given, k)), allowed='names with dots between them, such as training.group_size')
         new = (*path, *keys) if path or len(keys) > 1 else _home(k, where((*given, k)))
-        if len(new) > _max_depth: raise UserError(f'`{_show(new[0])}` is nested more than {_max_depth} levels deep', where=where((*given, k)))
+        if len(new) > _max_depth: raise UserError(f'`{_show(new[0])}` is nested more than {_max_depth} levels deep', where=where((*given, k)), allowed='names such as training.group_size')
         if isinstance(v, Mapping) and v: yield from _leaves(v, where, new, (*given, k))
         elif '.'.join(new) not in _sections() or v not in (None, {}): yield new, v, where((*given, k))
 
@@ -526,17 +526,20 @@ def _conflicts(cfg: Config):
         if v: yield f'data.{k}_pass_rate', f'data.{k}_pass_rate is given, but data.pass_rates is not: nothing has been measured', '', 'data.pass_rates=<an evaluation file or a run folder>'
 
 # %% ../nbs/00_config.ipynb #30eff859
-def _report(faults: list):
+_SHOWN = 20     # errors that are reported together
+
+def _report(faults: list, more: bool = False):
     "Raise `faults` as one `UserError`; no faults, no error."
-    if len(faults) == 1: raise faults[0]
-    if faults: raise UserError(f'{len(faults)} settings cannot be used\n' + '\n'.join('- ' + str(f).replace('\n', '\n  ') for f in faults))
+    if len(faults) == 1 and not more: raise faults[0]
+    if faults: raise UserError(f'{len(faults)}{" and more"*more} settings cannot be used\n' + '\n'.join('- ' + str(f).replace('\n', '\n  ') for f in faults))
 
 def _validate(leaves: dict) -> Config:
     "The configuration that the leaves describe."
     try: cfg = Config(**_nested(leaves))
     except ValidationError as e:
-        faults = sorted((_fault(err, leaves) for err in e.errors(include_url=False)), key=lambda o: o[0])
-        _report(list({path: f for _, path, f in faults}.values()))   # a choice of types gives several errors for one setting
+        errors = e.errors(include_url=False)
+        faults = sorted((_fault(err, leaves) for err in errors[:_SHOWN]), key=lambda o: o[0])
+        _report(list({path: f for _, path, f in faults}.values()), len(errors) > _SHOWN)   # a choice of types gives several errors for one setting
     where = lambda path: next((w for p, (_, w) in leaves.items() if p[:len(path)] == path), '')
     _report([UserError(what, where(tuple(key.split('.'))), allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
     return cfg
