@@ -114,6 +114,13 @@ def finished(self: Loop) -> bool:
     "Has the run reached one of its limits?"
     return self.share_done >= 1
 
+@patch
+def trackers(self: Loop) -> list:
+    "The callbacks that the configuration asks for."
+    log = self.cfg.logging
+    return ([JSONLTracker(self.run)] + ([RolloutTracker(self.run)] if log.rollouts and self.algo else []) + ([ConsoleProgress()] if self.progress else [])
+            + ([WandbTracker(self.cfg, self.run)] if log.use_wandb else []))
+
 # %% ../nbs/26_trainer.ipynb #85415685
 @patch
 def save(self: Loop) -> Path:
@@ -239,14 +246,6 @@ def close(self: Loop):
     if not self.finished(): return
     if self.best is None: mark_best(self.run, folder, {'step': self.step})
     mark_finished(self.run, step=self.step, seconds=self.seconds)
-
-# %% ../nbs/26_trainer.ipynb #4918ca75
-@patch
-def trackers(self: Loop) -> list:
-    "The callbacks that the configuration asks for."
-    log = self.cfg.logging
-    return ([JSONLTracker(self.run)] + ([RolloutTracker(self.run)] if log.rollouts and self.algo else []) + ([ConsoleProgress()] if self.progress else [])
-            + ([WandbTracker(self.cfg, self.run)] if log.use_wandb else []))
 
 # %% ../nbs/26_trainer.ipynb #5c465c2f
 def check_rl(
