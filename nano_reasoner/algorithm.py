@@ -50,6 +50,11 @@ def _checked(p: Part) -> Part:
     return part(p.role, p.kind, **{k: _read(ps[k].annotation, v, f'the setting `{k}` of {p.role} `{p.kind}`') for k, v in p.settings.items()})
 
 # %% ../nbs/08_algorithm.ipynb #7301bcef
+@lru_cache(None)
+def _discover():      # Imports every module of nano_reasoner.algorithms; each registers what it adds
+    package = importlib.import_module('nano_reasoner.algorithms')
+    for m in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{m.name}')
+
 def as_part(
     component: str,            # A component of the table above, e.g. 'surrogate'
     value,                     # Part, name, dict, or None
@@ -61,6 +66,7 @@ def as_part(
     if isinstance(value, dict):
         kind = value.get('kind', old.kind if old else None)
         if kind is None: raise UserError(f'{component} needs a kind', allowed=', '.join(known(component)))
+        if not any(kind in _registry.get(r, {}) for r in roles): _discover()
         role = next((r for r in roles if kind in _registry.get(r, {})), roles[0])
         kept = old.settings if old and old.kind == kind else {}
         value = part(role, kind, **{**kept, **{k: v for k, v in value.items() if k != 'kind'}})
@@ -71,6 +77,7 @@ def as_part(
 
 def known(component: str) -> list[str]:
     "The names registered for a component."
+    _discover()
     return sorted(k for r in ROLES.get(component, (component,)) for k in _registry.get(r, {}))
 
 # %% ../nbs/08_algorithm.ipynb #f71af3df
@@ -365,11 +372,6 @@ def register_algorithm(
     "Make an algorithm available under its name and variant."
     _presets.setdefault(algo_key(algo.name), {})[algo_key(algo.variant)] = algo
     return algo
-
-@lru_cache(None)
-def _discover():
-    package = importlib.import_module('nano_reasoner.algorithms')
-    for m in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{m.name}')
 
 # %% ../nbs/08_algorithm.ipynb #c4bfae9b
 def names() -> list[str]:
