@@ -94,7 +94,7 @@ def load_problems(cfg, tokenizer, split=None, size=None, prompt_format=None, mod
     from nano_reasoner.data import MathReasoningDataset
     d = cfg.data
     return MathReasoningDataset(tokenizer, split or cfg.eval.split, size or cfg.eval.size, mode, d.dataset_name, columns=d.columns, prompt_format=prompt_format or d.prompt_format, revision=d.revision,
-                                seed=cfg.seed, on_bad_row=d.on_bad_row, task=d.task)
+                                seed=cfg.seed, on_bad_row=d.on_bad_row, task=d.task, streaming=d.streaming, answers=d.answers)
 
 def answer_tokens(cfg) -> int: return cfg.eval.max_new_tokens or cfg.training.max_new_tokens     # Tokens that an answer may have
 
