@@ -253,8 +253,10 @@ def parse_gsm8k(
 def accepts(
     answers: str = 'auto'     # 'auto', 'number' or 'any', as in `data.answers`
 ) -> str:                     # 'number' or 'any'
-    "Which gold answers can be rewarded here."
-    return answers if answers != 'auto' else 'any' if find_spec('math_verify') else 'number'
+    "Which gold answers can be rewarded here; a `UserError` if others are asked for."
+    able = find_spec('math_verify') is not None
+    if answers == 'any' and not able: raise UserError('data.answers is any, but math-verify, which compares answers that are not numbers, is not installed', 'data.answers', 'auto or number', 'pip install math-verify')
+    return answers if answers != 'auto' else 'any' if able else 'number'
 
 def check_gold(
     answer: str,      # A gold answer
@@ -300,7 +302,7 @@ def problems(
     records, f = iter(source.records), columns if callable(columns) else None
     if not (head := list(islice(records, PEEK))): raise UserError('the dataset is empty', source.where, 'at least one row')
     cols = {k: k for k in USUAL} if f or not source.columns else column_map(source.columns, source.where, columns)
-    gsm8k, kind, stem = not f and _is_gsm8k(source.name, head, cols['answer']), accepts(answers), Path(source.name).name.split('.')[0]
+    gsm8k, kind, stem = not f and _is_gsm8k(source.name, head, cols['answer']), accepts(answers) if mode == 'rl' else 'any', Path(source.name).name.split('.')[0]
     for i, record in chain(head, records):
         try:
             if not isinstance(record, dict): raise ValueError(record if isinstance(record, str) else f'a {type(record).__name__}, not an object with fields')

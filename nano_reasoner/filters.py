@@ -166,7 +166,7 @@ def evaluation_questions(
     size = e.size if d.dataset_name == 'arithmetic' else STREAMED if d.streaming else None
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')           # about bad rows: the evaluation will say that itself
-        try: return {e.split: MathReasoningDataset(None, e.split, size, 'rl', d.dataset_name, d.columns, 'plain', d.revision, cfg.seed, 'skip', d.task, d.streaming, 'any')}, {}
+        try: return {e.split: MathReasoningDataset(None, e.split, size, 'rl', d.dataset_name, d.columns, 'plain', d.revision, cfg.seed, 'skip', d.task, d.streaming, d.answers)}, {}
         except UserError as err: return {}, {e.split: err.what}
 
 def training_data(
