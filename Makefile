@@ -48,11 +48,12 @@ docs: $(STAMP)    ## README.md, and the site in _docs/
 wheel: $(STAMP)   ## build wheel and sdist, and run the demo from the wheel outside this folder
 	bash tools/wheel_test.sh
 
-bench: $(STAMP)   ## the time `import nano_reasoner` takes
+bench: $(STAMP)   ## the time `import nano_reasoner` takes, and a verdict, with math-verify beside it
 	$(BIN)/python tools/check.py import_time
+	$(BIN)/python -c 'from nano_reasoner.bench import main; main()'
 
 lab: $(STAMP)     ## algorithms compared on the embedded task: up to 25 minutes on two cores (ARGS='--seeds 5 --controls')
 	$(BIN)/nano-reasoner lab $(ARGS)
 
-fuzz:
-	@echo 'make fuzz: there is no fuzz test yet'; exit 2
+fuzz: $(STAMP)    ## 5,000 mutated answers: each gets a verdict in time (ARGS='--seed 1')
+	$(BIN)/python tools/fuzz.py $(ARGS)

@@ -13,6 +13,7 @@ import atexit, contextlib, json, math, os, queue, re, signal, subprocess, sys, t
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from fastcore.basics import patch
 
 # %% ../nbs/01_algebra.ipynb #902d5125
 LONGEST = 256   # Characters of the longest answer that is read
@@ -85,7 +86,7 @@ _DEEPEST = 12
 
 def _exponents(text):      # What follows each `^`: a group in brackets, or a word
     for m in re.finditer(r'\^\s*', text):
-        depth = 0
+        depth, end = 0, m.end() - 1
         for end in range(m.end(), len(text)):
             depth += (text[end] in '({') - (text[end] in ')}')
             if depth < 1: break
@@ -161,6 +162,18 @@ def _imaginary(e):     # `e`, with the symbol i read as the imaginary unit
 # %% ../nbs/01_algebra.ipynb #683ee88d
 _WARM = [('x<2x+f(x)', r'\sin^2 x'), (r'\frac{n(n-1)}{2}', r'\binom{n}{2}'), (r'\{1,2\}', '(1,2]')]     # these import nearly all of SymPy that will be needed
 
+class _Late(BaseException): pass     # SymPy and math-verify catch every `Exception`
+
+def _ring(*args): raise _Late
+
+def _timed(f, limit):      # What `f` returns, or 'timeout' if the alarm rang first
+    if not hasattr(signal, 'setitimer'): return f()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, .8*limit)
+        try: return f()
+        finally: signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Late: return 'timeout'
+
 def serve(
     limit: float,     # Seconds for a question
     memory: int       # Bytes of address space
@@ -169,6 +182,7 @@ def serve(
     wire, sys.stdout = sys.stdout, sys.stderr          # what a library prints is no verdict
     def say(**kw): print(json.dumps(kw), file=wire, flush=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'SIGALRM'): signal.signal(signal.SIGALRM, _ring)
     lines = queue.SimpleQueue()
     def listen():
         for line in sys.stdin: lines.put(line)
@@ -181,7 +195,7 @@ def serve(
     while True:
         question = json.loads(lines.get())
         allow_seconds(2*limit + 1)
-        try: reason = equal(question['gold'], question['answer'])
+        try: reason = _timed(lambda: equal(question['gold'], question['answer']), limit)
         except (MemoryError, RecursionError): reason = 'error'
         say(reason=reason)
 
@@ -220,7 +234,7 @@ def _listen(stream, lines):     # Put the lines of a child into a queue, and Non
     lines.put(None)
 
 # %% ../nbs/01_algebra.ipynb #91e2c5d1
-from fastcore.basics import patch
+_LATE = '{"reason": "timeout"}'
 
 @patch
 def ready(self: Checker):
@@ -244,11 +258,10 @@ def check(self: Checker,
             self.ready()
             try: print(json.dumps(dict(gold=gold, answer=answer)), file=self.child.stdin, flush=True); line = self.lines.get(timeout=self.limit)
             except OSError: line = None                            # it died before it could read
-            except queue.Empty: line = '{"reason": "timeout"}'
-            reason, self.asked = json.loads(line)['reason'] if line else 'error', self.asked + 1
-            late = reason == 'timeout'
-            if late or line is None or self.asked >= self.recycle: self.close(); self._start(); self.killed += late
-            return reason
+            except queue.Empty: line = _LATE
+            self.asked, self.killed = self.asked + 1, self.killed + (line is _LATE)
+            if line is _LATE or line is None or self.asked >= self.recycle: self.close(); self._start()
+            return json.loads(line)['reason'] if line else 'error'
         except BaseException:
             self.close()
             raise
@@ -268,7 +281,8 @@ def need_math_verify(
     "Raise a `UserError` unless math-verify is installed."
     if find_spec('math_verify') is not None: return
     from nano_reasoner.config import UserError
-    raise UserError(f'the answer {gold[:60]!r} is not a number, and math-verify, which compares such answers, is not installed', where, 'answers that are numbers', 'pip install math-verify')
+    what = f'the answer {gold[:60]!r} is not a number: comparing it' if gold else 'comparing answers that are not numbers'
+    raise UserError(f'{what} needs math-verify, which is not installed', where, 'answers that are numbers', 'pip install math-verify')
 
 def compare_expressions(
     gold: str,      # The gold answer, LaTeX
