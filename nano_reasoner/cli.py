@@ -139,7 +139,7 @@ def load_parts(
     from nano_reasoner.trainer import make_datasets
     tokenizer = load_tokenizer(start, cfg.model.revision)
     data, held = make_datasets(cfg, tokenizer, mode, max_samples)
-    print(f'{plan(cfg, mode, len(data))}; {len(held or ())} problems held out', flush=True)
+    print(f'{plan(cfg, mode, len(data))}; {len(held or ())} problems held out', *[data.notes['leaks']['summary']]*(not data.notes['leaks']['found']), sep='\n', flush=True)    # a leak is a warning
     seed_everything(cfg.seed)
     policy = UnifiedPolicyModel(start, cfg.training.algo, cfg.model, tokenizer=tokenizer)
     print(facts(policy), flush=True)
