@@ -119,8 +119,7 @@ def in_time(
     "Make `calls` one after the other, and go on without those that do not return."
     results, end, hung = [], time.monotonic() + seconds, 0
     while len(results) < len(calls):
-        if hung == LEFT_BEHIND['rollout'] or time.monotonic() >= end:
-            return results + [(None, OutOfTime(f'not called: earlier calls used up the {seconds:g} s'))]*(len(calls) - len(results))
+        if hung == LEFT_BEHIND['rollout']: return results + [(None, OutOfTime(f'not called, because {hung} calls of this rollout did not return'))]*(len(calls) - len(results))
         done, stop = queue.SimpleQueue(), threading.Event()
         thread = threading.Thread(target=_work, args=(calls[len(results):], done, stop), name=f'reward {name}', daemon=True)
         thread.start()

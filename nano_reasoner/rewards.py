@@ -232,6 +232,7 @@ def score(
     on_fault: str = 'skip'                    # 'skip': leave the completion out; 'raise': stop
 ) -> Scores:
     "The rewards of a rollout."
+    if on_fault not in ('skip', 'raise'): raise UserError(f'on_fault is {on_fault!r}', allowed='skip, raise')
     for t in terms: check_term(t)
     names = [term_name(t) for t in terms]
     if not names or len(set(names)) < len(names): raise UserError(f'reward terms: {names}', allowed='at least one term, each name once')
