@@ -309,7 +309,7 @@ def problems(
             if f:
                 if (record := _converted(f, record)) is None: yield None; continue
                 cols = {k: k for k in FIELDS if k in record or k in ('question', 'answer')}
-            yield dict(id=f'{stem}/{split}/{i}', family=stem, level='') | _problem(record, cols, mode, gsm8k, kind, controls)
+            yield dict(id=f'{stem}/{split}/{i}', family=stem, level='') | _problem(record, cols, mode, gsm8k, kind, controls) | (dict(maths='yes') if answers == 'any' else {})
         except ValueError as e: yield BadRow(i, str(e))
 
 # %% ../nbs/03_columns.ipynb #61d3cfe9

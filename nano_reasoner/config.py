@@ -180,7 +180,7 @@ class DataConfig(_Section):
     eval_size: Whole = _opt(256, 'Training problems put aside for evaluation during the run', 'problems')
     revision: Text | None = _opt(None, "Branch, tag or commit of the hub's dataset; null is its newest")
     streaming: Flag = _opt(False, 'Read row after row and stop after max_samples, instead of downloading the whole set')
-    answers: Literal['auto', 'number', 'any'] = _opt('auto', 'Gold answers that RL accepts; auto is any if math-verify is installed, else number')
+    answers: Literal['auto', 'number', 'any'] = _opt('auto', 'Gold answers that RL accepts; any also lets a number be given as an expression (5!); auto takes expressions if math-verify is installed')
     max_prompt_tokens: Count | None = _opt(None, 'Problems with a longer prompt are left out; null keeps them all', 'tokens')
     pass_rates: Text | None = _opt(None, 'An evaluation file or a run folder: problems are chosen by how often they were solved there')
     min_pass_rate: Unit = _opt(0., 'The least share of right answers of a problem that is kept')

@@ -65,14 +65,15 @@ def eval_meta(
 # %% ../nbs/23_evaluate.ipynb #b0667935
 def grade(
     rollout,            # What `generate` returned: rows, prompts, completions, lengths, truncated
-    judge: Callable,    # `judge(completion, gold, prompt_tail, truncated)`
+    judge: Callable,    # `judge(completion, gold, prompt_tail, truncated)`, and `maths` for rows that have it
     samples: int = 1    # Completions of each prompt; with more than one they are numbered
 ) -> list[dict]:        # One record for each completion
     "Judge the completions of a rollout."
     out = []
     for j, (row, prompt, text, length, cut) in enumerate(zip(rollout.rows, rollout.prompts, rollout.completions, rollout.lengths, rollout.truncated, strict=True)):
-        v = judge(text, row['answer'], prompt_tail=prompt[-200:], truncated=bool(cut))
-        out.append(dict(id=row['id'], question=row['question'], answer=row['answer'], completion=text, value=v.value, correct=bool(v.correct), lenient=bool(v.lenient), reason=v.reason,
+        own = {'maths': row['maths']} if 'maths' in row else {}
+        v = judge(text, row['answer'], prompt_tail=prompt[-200:], truncated=bool(cut), **own)
+        out.append(own | dict(id=row['id'], question=row['question'], answer=row['answer'], completion=text, value=v.value, correct=bool(v.correct), lenient=bool(v.lenient), reason=v.reason,
                         truncated=bool(cut), length=int(length), level=row.get('level', ''), family=row.get('family', ''), **(dict(sample=j % samples) if samples > 1 else {})))
     return out
 
@@ -158,11 +159,11 @@ def evaluate(
 # %% ../nbs/23_evaluate.ipynb #8af32f98
 def rejudge(
     result: EvalResult,   # From an evaluation
-    judge: Callable       # `judge(completion, gold, prompt_tail, truncated)`
+    judge: Callable       # `judge(completion, gold, prompt_tail, truncated)`, and `maths` for rows that have it
 ) -> EvalResult:
     "The same answers under another judge."
     def again(i):
-        v = judge(i['completion'], i['answer'], prompt_tail=result.meta.get('first_prompt', '')[-200:], truncated=i['truncated'])
+        v = judge(i['completion'], i['answer'], prompt_tail=result.meta.get('first_prompt', '')[-200:], truncated=i['truncated'], **({'maths': i['maths']} if 'maths' in i else {}))
         return {**i, 'value': v.value, 'correct': bool(v.correct), 'lenient': bool(v.lenient), 'reason': v.reason}
     return EvalResult([again(i) for i in result.items], {**result.meta, **_judge_meta(judge)})
 

@@ -55,7 +55,8 @@ def lm_eval_strict(
     completion: str,           # What the model wrote
     gold: str,                 # The gold answer, or GSM8K's solution that ends with it
     prompt_tail: str = '',     # Not used: the harness does not look at it
-    truncated: bool = False    # Whether the completion ran out of tokens
+    truncated: bool = False,   # Whether the completion ran out of tokens
+    maths=False                # Not used: the harness compares texts
 ) -> Verdict:
     "The verdict of the harness's strict-match."
     return _verdict(completion, gold, truncated, strict_match)
@@ -64,7 +65,8 @@ def lm_eval_flexible(
     completion: str,           # What the model wrote
     gold: str,                 # The gold answer, or GSM8K's solution that ends with it
     prompt_tail: str = '',     # Not used: the harness does not look at it
-    truncated: bool = False    # Whether the completion ran out of tokens
+    truncated: bool = False,   # Whether the completion ran out of tokens
+    maths=False                # Not used: the harness compares texts
 ) -> Verdict:
     "The verdict of the harness's flexible-extract."
     return _verdict(completion, gold, truncated, flexible_extract)

@@ -51,7 +51,7 @@ def reward_batch(
     sizes = dict(prompts=len(r.prompts), rows=len(r.rows), lengths=lengths.shape, truncated=truncated.shape, group=group.shape)
     odd = [f'{k}: {v}' for k, v in sizes.items() if v not in (size, (size,))]
     if odd: raise UserError(f"the rollout has {size} completions, but {', '.join(odd)}", allowed='one entry per completion')
-    verdicts = [judge(c, row.get('answer'), prompt, bool(t)) for c, row, prompt, t in zip(r.completions, r.rows, r.prompts, truncated)]
+    verdicts = [judge(c, row.get('answer'), prompt, bool(t), 'maths' in row) for c, row, prompt, t in zip(r.completions, r.rows, r.prompts, truncated)]
     correct = np.array([v.correct for v in verdicts], bool)
     return RewardBatch(list(r.prompts), list(r.completions), list(r.rows), verdicts, correct, lengths, truncated, group)
 
