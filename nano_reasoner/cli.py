@@ -220,6 +220,7 @@ def _planned(name):
     def command(): raise UserError(f'`{name}` is planned, but not there yet')
     app.command(name, hidden=True, context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})(command)
 for _name in PLANNED: _planned(_name)
+app.registered_commands.sort(key=lambda c: c.callback.__module__ == ask.__name__)      # in the help, those that make models come first
 
 def _version(value):
     if value:
@@ -235,7 +236,7 @@ def about(version: Annotated[bool, typer.Option('--version', callback=_version, 
     nano-reasoner sft --config configs/sft.yaml          the cold start, to checkpoints/sft/
     nano-reasoner train --config configs/base.yaml       reinforcement learning from there, to checkpoints/dr_grpo/
     nano-reasoner evaluate checkpoints/dr_grpo/best      accuracy on held-out problems
-    nano-reasoner compare checkpoints/sft checkpoints/dr_grpo/best      is the one better than the other?
+    nano-reasoner compare A B                            is the one better than the other?
     nano-reasoner lab                                    algorithms compared, at an equal budget and with several seeds
     nano-reasoner COMMAND --help                         what a command does, with examples
     """
