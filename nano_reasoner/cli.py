@@ -136,9 +136,9 @@ def load_parts(
     "Problems first, then the model: mistakes in the data show early."
     quiet_libraries()
     from nano_reasoner.policy import UnifiedPolicyModel, load_tokenizer, seed_everything
-    from nano_reasoner.trainer import make_datasets
+    from nano_reasoner.filters import training_data
     tokenizer = load_tokenizer(start, cfg.model.revision)
-    data, held = make_datasets(cfg, tokenizer, mode, max_samples)
+    data, held = training_data(cfg, tokenizer, mode, max_samples)
     print(f'{plan(cfg, mode, len(data))}; {len(held or ())} problems held out', *[data.notes['leaks']['summary']]*(not data.notes['leaks']['found']), sep='\n', flush=True)    # a leak is a warning
     seed_everything(cfg.seed)
     policy = UnifiedPolicyModel(start, cfg.training.algo, cfg.model, tokenizer=tokenizer)

@@ -30,7 +30,8 @@ from .policy import UnifiedPolicyModel
 from .sft import SFTTrainer
 from .stats import mean_interval, wilson
 from .tracking import clock, printable, read_metrics
-from .trainer import check_rl, make_datasets
+from .filters import training_data
+from .trainer import check_rl
 
 # %% ../nbs/31_lab.ipynb #722d93d7
 SIX = ('GRPO', 'DR.GRPO:all', 'DAPO', 'GSPO', 'GRPO-LEAD:all', 'PPO')
@@ -129,7 +130,7 @@ def continue_sft(
     "Train the control that continues the cold start."
     data, cfg = load_config(data), load_config(config)
     policy = UnifiedPolicyModel(cfg.model.name, config=cfg.model, device='cpu')
-    train, _ = make_datasets(data, policy.tokenizer, 'sft', data.sft.max_samples)
+    train, _ = training_data(data, policy.tokenizer, 'sft', data.sft.max_samples)
     stop = StopAfterRL(like, os.getppid(), max(data.sft.steps//10, 1))
     trainer = SFTTrainer(policy, cfg, dataset=train, callbacks=[stop]).fit()
     if trainer.state != 'finished' and stop.ending and trainer.optimizer.steps >= trainer.optimizer.schedule['total']: mark_finished(trainer.run, step=trainer.step, seconds=trainer.seconds)

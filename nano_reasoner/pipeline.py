@@ -21,7 +21,8 @@ from .policy import UnifiedPolicyModel, seed_everything
 from .rollout import NativeEngine
 from .sft import SFTTrainer
 from .tracking import Callback, clock
-from .trainer import UnifiedReasoningTrainer, check_rl, make_datasets
+from .filters import training_data
+from .trainer import UnifiedReasoningTrainer, check_rl
 
 # %% ../nbs/28_pipeline.ipynb #513d33d4
 RECIPE = dict(
@@ -104,7 +105,7 @@ def continue_cold_start(
     torch.set_num_threads(threads)
     cfg = load_config(config)
     policy = UnifiedPolicyModel(cfg.model.name, config=cfg.model, device='cpu')
-    train, held = make_datasets(cfg, policy.tokenizer, 'sft', cfg.sft.max_samples)
+    train, held = training_data(cfg, policy.tokenizer, 'sft', cfg.sft.max_samples)
     SFTTrainer(policy, cfg, dataset=train, eval_dataset=held, callbacks=[StopAfterRL(rl_run, parent, last_steps)], progress=False).fit()
 
 # %% ../nbs/28_pipeline.ipynb #568d3ed3
@@ -186,14 +187,14 @@ def run_demo(
     policy = UnifiedPolicyModel('tiny-arith', config=sft.model, device='cpu')
     problems = test_problems(policy.tokenizer, 32 if quick else 512)
     results = {'untrained': examine(policy, 'untrained', problems, out/'eval'/'untrained.json', sft)}
-    train, held = make_datasets(sft, policy.tokenizer, 'sft', sft.sft.max_samples)
+    train, held = training_data(sft, policy.tokenizer, 'sft', sft.sft.max_samples)
     cold = SFTTrainer(policy, sft, dataset=train, eval_dataset=held, progress=progress).fit()
     results['SFT'] = examine(policy, 'SFT', problems, out/'eval'/'sft.json', sft)
     say(f'SFT: {results["SFT"]}')
 
     checkpoint, _ = find_latest_checkpoint(cold.run)
     policy = UnifiedPolicyModel(str(checkpoint), algo, rl.model, device='cpu')
-    train, held = make_datasets(rl, policy.tokenizer, 'rl', rl.training.max_samples)
+    train, held = training_data(rl, policy.tokenizer, 'rl', rl.training.max_samples)
     trainer = UnifiedReasoningTrainer(policy, rl, dataset=train, eval_dataset=held, progress=progress)
     slug, cores = trainer.algo.slug, torch.get_num_threads()
     control_cfg, control_file = control_config(sft, checkpoint, f'continued-{slug}'), out/'eval'/f'continued_{slug}.json'
