@@ -27,10 +27,12 @@ def set_environment():
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 
 def quiet_libraries():
-    "No progress bars and remarks of other libraries between our lines."
+    "No progress bars and remarks of other libraries between our lines, except for downloads in a terminal."
     from transformers.utils import logging as transformers
     transformers.set_verbosity_error()
     transformers.disable_progress_bar()       # also those of huggingface_hub
+    from huggingface_hub import constants, utils
+    if sys.stderr.isatty() and not constants.HF_HUB_DISABLE_PROGRESS_BARS: utils.enable_progress_bars()      # but a download of gigabytes should be seen
     logging.getLogger('bitsandbytes').setLevel(logging.ERROR)     # at its import it recommends a kernel
 
 @contextmanager
