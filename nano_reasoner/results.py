@@ -29,8 +29,8 @@ def _check_items(items, where=''):
     several = bool(items) and isinstance(items[0], dict) and 'sample' in items[0]
     fields = {**ITEM_FIELDS, 'sample': int} if several else ITEM_FIELDS
     for i, item in enumerate(items):
-        if not isinstance(item, dict) or set(item) != set(fields): raise UserError(f'record {i} does not have the fields of a result', where, ', '.join(fields))
-        for k, kind in fields.items():
+        if not isinstance(item, dict) or set(item) - {'maths'} != set(fields): raise UserError(f'record {i} does not have the fields of a result', where, ', '.join(fields))
+        for k, kind in {**fields, **({'maths': str} if 'maths' in item else {})}.items():
             if not isinstance(item[k], kind): raise UserError(f'record {i}: {k} is {item[k]!r:.60}', where)
         if several and item['sample'] != seen[item['id']]: raise UserError(f'the samples of {item["id"]!r:.60} are not numbered 0, 1, ...', where)
         if not several and seen[item['id']]: raise UserError(f'the id {item["id"]!r:.60} stands twice', where, 'one record for each id')
@@ -41,7 +41,7 @@ def _check_items(items, where=''):
 @dataclass(frozen=True, repr=False)
 class EvalResult:
     "The answers of one model to one set of problems."
-    items: list                                # One dict for each answer, with the keys of `ITEM_FIELDS` and perhaps `sample`
+    items: list                                # One dict for each answer, with the keys of `ITEM_FIELDS` and perhaps `sample` and `maths`
     meta: dict = field(default_factory=dict)   # Settings, model, data: what is needed to repeat it
     def __post_init__(self): _check_items(self.items)
     def __repr__(self): return str(self)
