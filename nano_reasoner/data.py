@@ -188,7 +188,7 @@ def _item(self: MathReasoningDataset, r, prefilled):
     prompt, solution = render(r['question'], self.tokenizer, self.prompt_format), r['solution']
     if prefilled and solution.startswith('<think>'):
         solution = solution.removeprefix('<think>').removeprefix('\n' if prompt.endswith('\n') else '')
-    return dict(id=r['id'], question=r['question'], prompt=prompt, answer=r['answer'], solution=solution, family=r['family'], level=r['level'])
+    return dict(id=r['id'], question=r['question'], prompt=prompt, answer=r['answer'], solution=solution, family=r['family'], level=r['level'], **{k: r[k] for k in ('maths',) if k in r})
 
 @patch
 def _set(self: MathReasoningDataset, rows):
