@@ -174,14 +174,14 @@ def choose_prompt(
     batch_size: int = 64,      # Prompts at once
     progress: Callable | None = None   # Called with (name, its `EvalResult`)
 ) -> tuple:                    # (name of the best, {name: `EvalResult`})
-    "The prompt with which a model does best by the lenient reading; the first of equals."
+    "The prompt with which a model does best by the lenient reading; of equals the one with more strictly right, then with more readable answers."
     results = {}
     for name, (engine, data) in candidates.items():
         results[name] = evaluate(engine, data, max_new_tokens, batch_size, meta={'name': name})
         _same_problems(next(iter(results.values())), results[name])
         if progress: progress(name, results[name])
     if not results: raise UserError('there is no prompt to choose from')
-    return max(results, key=lambda name: results[name].lenient), results
+    return max(results, key=lambda name: (results[name].lenient, results[name].accuracy, -results[name].no_answer, -results[name].truncated)), results
 
 # %% ../nbs/23_evaluate.ipynb #106c64c5
 @dataclass(frozen=True, repr=False)
