@@ -92,7 +92,6 @@ def cold_start(
     if quick: d['sft'] |= QUICK['sft']; d['data']['eval_size'] = 16
     return LabRun('SFT', load_config(d), run_folder(out, 'sft'), 'sft', problems=QUICK['problems'] if quick else 1024)
 
-# %% ../nbs/31_lab.ipynb #2b0e4f18
 def rl_run(
     cold: LabRun,
     algo,                         # An `Algorithm`
