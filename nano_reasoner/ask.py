@@ -19,7 +19,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from .checkpoints import MANIFEST, STATE, TENSORS, read_manifest, resolve_checkpoint, steps
+from .checkpoints import MANIFEST, resolve_checkpoint, steps, weights_id
 from .config import UserError, load_config
 from .console import BatchSize, ConfigFile, Settings, Size, Split, Temperature, Tokens, app, as_overrides, check_lengths, quiet_libraries
 from .tracking import printable
@@ -68,7 +68,7 @@ def weights_hash(
     folder: Path | None      # The checkpoint, or None
 ) -> str | None:             # 16 hex digits; None for a model of the hub, which has a commit, and for random weights, which have a seed
     "A hash of a model's files, so that an interrupted evaluation never goes on with other weights. The state of the optimiser does not count."
-    if folder: return hashlib.sha256(json.dumps({k: f['sha256'] for k, f in read_manifest(folder)['files'].items() if k not in (STATE, TENSORS)}, sort_keys=True).encode()).hexdigest()[:16]
+    if folder: return weights_id(folder)
     if not Path(name).is_dir(): return None
     h = hashlib.sha256()
     for p in sorted(p for p in Path(name).iterdir() if p.suffix in ('.safetensors', '.bin', '.json', '.jinja')):

@@ -91,9 +91,10 @@ def read_manifest(
 def weights_id(
     name: str | Path      # What a model is loaded from: a folder, or a name of the hub
 ) -> str:                 # For a checkpoint of ours a hash of the hashes of its files, 16 hex digits; else the name
-    "What weights these are, so that nothing is continued with others."
+    "What weights these are, so that nothing is continued with others. The state of the training does not count."
     if not (Path(name)/MANIFEST).exists(): return str(name)
-    return hashlib.sha256(json.dumps(read_manifest(name)['files'], sort_keys=True).encode()).hexdigest()[:16]
+    hashes = {k: f['sha256'] for k, f in read_manifest(name)['files'].items() if k not in (STATE, TENSORS)}
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:16]
 
 # %% ../nbs/21_checkpoints.ipynb #561c06f5
 def verify(
