@@ -76,7 +76,7 @@ Tokens = Annotated[Optional[int], typer.Option('--max-new-tokens', min=1, metava
 Temperature = Annotated[Optional[float], typer.Option(min=0., metavar='T', help='Sampling temperature; 0 takes the likeliest token.', show_default=False)]
 Split = Annotated[Optional[str], typer.Option(metavar='NAME', help='The split of the dataset; by default eval.split, which is test.', show_default=False)]
 Size = Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Number of problems; by default eval.size, or all.', show_default=False)]
-BatchSize = Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Answers generated at once; changes memory and time only.', show_default=False)]
+BatchSize = Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Answers generated at once: memory and time. Greedy answers in float32 do not depend on it.', show_default=False)]
 
 def as_overrides(
     settings,      # What was typed as KEY=VALUE, or None
