@@ -154,7 +154,7 @@ def fit(
 ):
     "Run to the end or to a signal, and say what is there then."
     from nano_reasoner.stats import wilson
-    from nano_reasoner.update import NonFiniteError
+    from nano_reasoner.optimizer import NonFiniteError
     try:
         with stoppable(trainer.control) as got: trainer.fit(fresh)
     except NonFiniteError as e: raise UserError(str(e), str(trainer.run), fix='lower the learning rate; the checkpoints are untouched') from e

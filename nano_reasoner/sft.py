@@ -18,7 +18,8 @@ from .data import encode_prompt, template_facts
 from .policy import Tokens, UnifiedPolicyModel
 from .rollout import pad_stack
 from .trainer import Loop, next_rows
-from .update import Optimizer, auto_micro_tokens, micro_batches
+from .optimizer import Optimizer
+from .update import auto_micro_tokens, micro_batches
 
 # %% ../nbs/27_sft.ipynb #1d54a02e
 def end_token(

@@ -29,7 +29,8 @@ from .policy import UnifiedPolicyModel, choose_device, seed_everything
 from .rewards import Scores, score
 from .rollout import NativeEngine, Rollout
 from .tracking import Callback, ConsoleProgress, Control, JSONLTracker, RolloutTracker, WandbTracker
-from .update import Optimizer, auto_micro_tokens, batched_forward, update
+from .optimizer import Optimizer
+from .update import auto_micro_tokens, batched_forward, update
 
 # %% ../nbs/26_trainer.ipynb #8ff5730d
 def order_of_pass(
