@@ -7,9 +7,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/checkpoints.html.md"""
 # %% auto #0
 __all__ = ['MANIFEST', 'STATE', 'TENSORS', 'STEP', 'FREE', 'OTHER_PHASE', 'fsync', 'write_atomic', 'step_name', 'write_manifest',
            'read_manifest', 'weights_id', 'verify', 'steps', 'save_checkpoint', 'load_state', 'mark_best',
-           'find_latest_checkpoint', 'resolve_checkpoint', 'optimizer_state', 'load_optimizer_state', 'rng_state',
-           'load_rng_state', 'run_folder', 'changed_settings', 'mark_finished', 'is_finished', 'check_writable',
-           'folder_in_series', 'prepare_run']
+           'find_latest_checkpoint', 'resolve_checkpoint', 'run_folder', 'changed_settings', 'mark_finished',
+           'is_finished', 'check_writable', 'folder_in_series', 'prepare_run']
 
 # %% ../nbs/21_checkpoints.ipynb #b8511186
 import fnmatch, hashlib, json, os, re, shutil, tempfile, warnings
@@ -268,57 +267,6 @@ def resolve_checkpoint(
     if (path/'best').is_dir(): return _checked(path/'best')
     raise UserError(f'no checkpoint in `{arg}`', allowed='a run folder, a step folder or best', fix=_why_none(path))
 
-# %% ../nbs/21_checkpoints.ipynb #bc7befdd
-def optimizer_state(
-    opt                       # A torch optimiser
-) -> tuple[dict, dict]:       # (JSON-able state, {'optimizer.<parameter>.<name>': tensor})
-    "An optimiser's state as plain data and tensors."
-    import torch
-    d = opt.state_dict()
-    plain = {str(i): {k: v for k, v in s.items() if not torch.is_tensor(v)} for i, s in d['state'].items()}
-    tensors = {f'optimizer.{i}.{k}': v for i, s in d['state'].items() for k, v in s.items() if torch.is_tensor(v)}
-    return {'groups': d['param_groups'], 'state': plain}, tensors
-
-def load_optimizer_state(
-    opt,                      # A torch optimiser over the same parameters in the same order
-    state: dict,              # From `optimizer_state`
-    tensors: dict             # From `optimizer_state`; other names are ignored
-):
-    "Restore what `optimizer_state` returned."
-    full = {int(i): dict(s) for i, s in state['state'].items()}
-    for name, v in tensors.items():
-        if (m := re.fullmatch(r'optimizer\.(\d+)\.(.+)', name)): full[int(m[1])][m[2]] = v
-    if [len(g['params']) for g in state['groups']] != [len(g['params']) for g in opt.param_groups]:
-        raise UserError('the optimiser state belongs to a model with other parameters', fix='use the checkpoint of this model, or start again with --fresh')
-    opt.load_state_dict({'state': full, 'param_groups': state['groups']})
-
-# %% ../nbs/21_checkpoints.ipynb #a1904000
-def rng_state(
-    generators: dict = {}     # Name -> torch.Generator that the trainer owns
-) -> tuple[dict, dict]:       # (JSON-able state, tensors)
-    "The state of all random generators."
-    import random, torch, numpy as np
-    _, keys, *rest = np.random.get_state()
-    tensors = {'rng.torch': torch.get_rng_state(), 'rng.numpy': torch.from_numpy(keys.astype('int64'))}
-    tensors |= {f'rng.cuda.{i}': s for i, s in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])}
-    tensors |= {f'rng.own.{k}': g.get_state() for k, g in generators.items()}
-    return {'python': random.getstate(), 'numpy': rest}, tensors
-
-def load_rng_state(
-    state: dict,              # From `rng_state`
-    tensors: dict,            # From `rng_state`
-    generators: dict = {}     # The same names as given to `rng_state`
-):
-    "Restore what `rng_state` returned."
-    import random, torch, numpy as np
-    version, numbers, gauss = state['python']
-    random.setstate((version, tuple(numbers), gauss))
-    np.random.set_state(('MT19937', tensors['rng.numpy'].numpy().astype('uint32'), *state['numpy']))
-    torch.set_rng_state(tensors['rng.torch'])
-    for i in range(torch.cuda.device_count()):
-        if f'rng.cuda.{i}' in tensors: torch.cuda.set_rng_state(tensors[f'rng.cuda.{i}'], i)
-    for k, g in generators.items(): g.set_state(tensors[f'rng.own.{k}'])
-
 # %% ../nbs/21_checkpoints.ipynb #8ad65d8e
 def run_folder(
     output_dir: str | Path,          # Where runs are kept: `paths.output_dir`
@@ -334,7 +282,8 @@ def run_folder(
 # %% ../nbs/21_checkpoints.ipynb #b722422e
 FREE = ('logging.*', 'eval.*', 'paths.*', 'training.save_steps', 'training.eval_steps', 'training.minutes', 'training.micro_tokens',
         'training.reward_seconds', 'training.on_reward_fault',
-        'sft.save_steps', 'sft.eval_steps', 'sft.minutes', 'model.gradient_checkpointing')
+        'sft.save_steps', 'sft.eval_steps', 'sft.minutes', 'model.gradient_checkpointing',
+        'training.optimizer', 'sft.optimizer')       # its state tells whether it fits
 OTHER_PHASE = {'sft': ('training.*', 'algorithm*', 'rewards*'), 'rl': ('sft.*',)}    # settings the phase does not read
 
 def changed_settings(

@@ -20,7 +20,7 @@ from . import algorithm
 from .advantages import explained_variance
 from .algorithm import refill_plan
 from .answers import extract
-from .checkpoints import (find_latest_checkpoint, load_optimizer_state, load_state, mark_best, mark_finished, optimizer_state, prepare_run,
+from .checkpoints import (find_latest_checkpoint, load_state, mark_best, mark_finished, prepare_run,
                                        read_manifest, resolve_checkpoint, run_folder, save_checkpoint, is_finished, verify, folder_in_series, weights_id)
 from .config import Config, UserError, load_config
 from .data import write_record
@@ -28,6 +28,7 @@ from .evaluate import EvalResult, evaluate
 from .policy import UnifiedPolicyModel, choose_device, seed_everything
 from .rewards import Scores, score
 from .rollout import NativeEngine, Rollout
+from .state import load_optimizer_state, optimizer_state
 from .tracking import Callback, ConsoleProgress, Control, JSONLTracker, RolloutTracker, WandbTracker
 from .optimizer import Optimizer
 from .update import auto_micro_tokens, batched_forward, update
