@@ -7,10 +7,10 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/tracking.html.md"""
 # %% auto #0
 __all__ = ['METRICS', 'EVAL_KEYS', 'Callback', 'Control', 'flat', 'eval_summary', 'JSONLTracker', 'read_metrics', 'rollout_rows',
            'RolloutTracker', 'read_rollouts', 'printable', 'clock', 'progress_line', 'ConsoleProgress', 'redact',
-           'WandbTracker']
+           'WandbLink', 'serve_wandb', 'WandbTracker']
 
 # %% ../nbs/22_tracking.ipynb #e805d27b
-import gzip, json, math, os, re, secrets, sys, threading, time, warnings
+import gzip, json, math, os, queue, re, secrets, subprocess, sys, threading, time, warnings
 from collections import Counter
 from pathlib import Path
 
@@ -313,39 +313,132 @@ def redact(
     return x
 
 # %% ../nbs/22_tracking.ipynb #6b767f9d
-class WandbTracker(Callback):
-    "Sends metrics to Weights & Biases; its failures never stop a run."
+class WandbLink:
+    "A run at Weights & Biases; lives in a process of its own."
     def __init__(self,
-        cfg,           # The Config
-        run: Path      # The run folder
-    ): self.cfg, self.folder, self.wb, self.errors, self.last = cfg, Path(run), None, 0, 0
+        folder: str,      # The run folder
+        project: str,     # The project at W&B
+        config: dict,     # Uploaded as it is
+        step: int,        # Where the run goes on; 0 begins a new curve
+        pid: int          # The process whose memory and CPU time are of interest
+    ):
+        self.file, self.note = Path(folder)/'wandb.json', ''
+        known = json.loads(self.file.read_text()) if step and self.file.exists() else {'id': secrets.token_hex(4), 'last': 0}
+        self.id, self.last = known['id'], known['last']
+        self.wb = self._open(Path(folder), project, config, pid)
+        self.wb.define_metric('*', step_metric='global_step')
+        self._keep()
 
-    def before_fit(self, trainer): self._try(self._init, trainer.step)
-    def after_step(self, trainer, metrics): self._try(self._log, trainer.step, 'train', metrics)
-    def after_eval(self, trainer, result): self._try(self._log, trainer.step, 'eval', eval_summary(result))
-    def after_fit(self, trainer): self._try(lambda: self.wb and self.wb.finish())
+    def _keep(self): write_atomic(self.file, json.dumps(dict(id=self.id, last=self.last)))
 
-    def _try(self, f, *args):
-        try: return f(*args)
-        except Exception as e:                    # whatever W&B and the network can think of
-            self.errors += 1
-            if self.errors == 1: warnings.warn(f'W&B failed; training goes on without it: {redact(printable(f"{type(e).__name__}: {e}"))}')
+    def log(self, step: int, kind: str, values: dict):
+        "Send the metrics of a step, kind 'train' or 'eval', unless that was done before."
+        if step < self.last or (step == self.last and kind == 'train'): return
+        self.wb.log({'global_step': step, **{f'{kind}/{k}': v for k, v in values.items() if v is not None}})
+        if kind == 'train': self.last = step; self._keep()
+
+# %% ../nbs/22_tracking.ipynb #0b295c30
+@patch
+def _open(self: WandbLink, folder, project, config, pid):
+    import wandb
+    known = getattr(wandb.Settings, 'model_fields', {})
+    settings = wandb.Settings(console='off', silent=True, **{k: v for k, v in dict(x_stats_pid=pid, init_timeout=60., finish_timeout=60.).items() if k in known})
+    start = lambda **kw: wandb.init(project=project, name=folder.name, id=self.id, resume='allow', dir=str(folder), config=config, settings=settings, **kw)
+    try: return start()
+    except Exception as e:
+        self.note = f'{type(e).__name__}: {e}'
+        return start(mode='offline')
+
+# %% ../nbs/22_tracking.ipynb #04d94df4
+def serve_wandb(
+    lines,           # Requests, lines of JSON: [name, arguments]
+    say              # Called with a dict for each of them
+):
+    "The child's life: open, log, finish."
+    link, done = None, False
+    for line in lines:
+        what, args = json.loads(line)
+        try:
+            if what == 'open': link = WandbLink(**args)
+            elif what == 'log' and link: link.log(**args)
+            elif what == 'finish': done = True; link and link.wb.finish()
+            say(dict(error=link.note, url=link.wb.url) if what == 'open' else dict(error=''))
+        except Exception as e: say(dict(error=f'{type(e).__name__}: {e}'))      # whatever W&B and the network can think of
+        if done: return
+    if link: link.wb.finish(exit_code=1)
+
+def _wandb_child():
+    import signal
+    wire, sys.stdout = sys.stdout, sys.stderr                 # what W&B prints is no answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)              # Ctrl-C is for the training
+    def say(d):
+        try: print(json.dumps(d), file=wire, flush=True)
+        except OSError: pass                                  # the training is gone; the end of the input follows
+    serve_wandb(sys.stdin, say)
+
+_CHILD = 'import sys; sys.path.append(sys.argv[1]); from nano_reasoner.tracking import _wandb_child; _wandb_child()'
 
 # %% ../nbs/22_tracking.ipynb #352dca0a
-@patch
-def _init(self: WandbTracker, step):
-    import wandb
-    path = self.folder/'wandb.json'
-    known = json.loads(path.read_text()) if step and path.exists() else {'id': secrets.token_hex(4), 'last': 0}
-    self.last = known['last']
-    self.wb = wandb.init(project=self.cfg.logging.project, name=self.folder.name, id=known['id'], resume='allow', dir=str(self.folder),
-                         config=redact(self.cfg.to_dict()), settings=wandb.Settings(console='off'))
-    self.wb.define_metric('*', step_metric='global_step')
-    self.id = known['id']
-    write_atomic(path, json.dumps(dict(id=self.id, last=self.last)))
+class WandbTracker(Callback):
+    "Sends metrics to Weights & Biases; its failures and delays never touch a run."
+    def __init__(self,
+        cfg,                     # The Config
+        run: Path,               # The run folder
+        limit: float = 60.,      # Seconds to wait at the end of the run
+        most: int = 10_000       # Requests that may wait; further ones are dropped and counted
+    ):
+        self.cfg, self.folder, self.limit, self.most = cfg, Path(run), limit, most
+        self.errors, self.lost, self.first, self.url, self.thread, self.child = 0, 0, None, None, None, None
+
+    def before_fit(self, trainer):
+        self.todo, self.told = queue.SimpleQueue(), False
+        self.thread = threading.Thread(target=self._deliver, daemon=True); self.thread.start()
+        self._put('open', folder=str(self.folder.absolute()), project=self.cfg.logging.project, config=redact(self.cfg.to_dict()), step=trainer.step, pid=os.getpid())
+
+    def after_step(self, trainer, metrics): self._put('log', step=trainer.step, kind='train', values=_harmless(metrics))
+    def after_eval(self, trainer, result): self._put('log', step=trainer.step, kind='eval', values=_harmless(eval_summary(result)))
+
+    def after_fit(self, trainer):
+        if self.thread is None: return
+        self._put('finish'); self.todo.put(None)
+        self.thread.join(self.limit)
+        if self.thread.is_alive():
+            self._note(f'no answer within {self.limit:g} seconds of the end of the run')
+            if self.child: self.child.kill()
+        self.tell()
+
+# %% ../nbs/22_tracking.ipynb #21bb2abe
+def _harmless(values): return redact({k: printable(v) if isinstance(v, str) else v for k, v in flat(values)[0].items()})
 
 @patch
-def _log(self: WandbTracker, step, kind, values):
-    if self.wb is None or step < self.last or (step == self.last and kind == 'train'): return
-    self.wb.log({'global_step': step, **{f'{kind}/{k}': v for k, v in flat(values)[0].items() if v is not None}})
-    if kind == 'train': self.last = step; write_atomic(self.folder/'wandb.json', json.dumps(dict(id=self.id, last=step)))
+def _put(self: WandbTracker, what, **args):
+    "Leave a request for the thread."
+    if self.todo.qsize() < self.most: self.todo.put(json.dumps([what, args], default=str))
+    else: self.lost += 1
+    self.tell()
+
+@patch
+def tell(self: WandbTracker):
+    "Say where the run can be seen, and the first trouble; each once, and from the thread that trains."
+    if self.url: print(f'W&B: {printable(self.url)}', flush=True); self.url = None
+    if self.first is None or self.told: return
+    self.told = True
+    warnings.warn(f'W&B failed; training goes on without it: {redact(printable(self.first))[:500]}. What it has of the run is in {self.folder/"wandb"}; `wandb sync` sends it later')
+
+@patch
+def _deliver(self: WandbTracker):
+    "The thread: hand one request after the other to the child."
+    import nano_reasoner
+    command = [sys.executable, '-P', '-B', '-c', _CHILD, str(Path(nano_reasoner.__file__).parents[1])]
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding='ascii', start_new_session=True) as self.child:
+            for line in iter(self.todo.get, None):
+                print(line, file=self.child.stdin, flush=True)
+                answer = json.loads(self.child.stdout.readline() or '{"error": "its process has ended", "end": true}')
+                if answer['error']: self._note(answer['error'])
+                if answer.get('url'): self.url = answer['url']
+                if answer.get('end'): break
+    except OSError as e: self._note(str(e))
+
+@patch
+def _note(self: WandbTracker, error): self.errors, self.first = self.errors + 1, self.first or error
