@@ -28,6 +28,8 @@ class Callback:
         "Called after an optimiser step with a flat dict of numbers and text."
     def after_eval(self, trainer, result):
         "Called with an `EvalResult` or a flat dict."
+    def after_finding(self, trainer, finding):
+        "Called with a `Finding`, before a run (its step is None) or when a rule has something to say."
     def after_fit(self, trainer):
         "Called once at the end, also when the run was stopped or failed."
 
@@ -249,6 +251,9 @@ class ConsoleProgress(Callback):
     def after_eval(self, trainer, result):
         text = '  '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in result.items()) if isinstance(result, dict) else result
         self.say(f'step {self._count(trainer)}  held-out: {text}')
+
+    def after_finding(self, trainer, finding):
+        if finding.severity != 'note': self.say(str(finding))
 
     def after_fit(self, trainer):
         if self.live: self.live.stop(); self.live = None
