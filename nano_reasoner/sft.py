@@ -105,4 +105,4 @@ def rows_at_once(self: SFTTrainer) -> int:
 def make_optimizer(self: SFTTrainer):
     "The optimiser as configured."
     s = self.cfg.sft
-    return Optimizer(self.model, s.learning_rate, s.warmup, s.schedule, self.total_steps, 0., s.max_grad_norm)
+    return Optimizer(self.model, s.learning_rate, s.warmup, s.schedule, self.total_steps, 0., s.max_grad_norm, kind=s.optimizer)

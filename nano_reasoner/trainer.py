@@ -414,7 +414,7 @@ def make_optimizer(self: UnifiedReasoningTrainer):
     "The optimiser as configured."
     t = self.cfg.training
     total = self.total_steps and self.total_steps*t.ppo_epochs*t.mini_batches
-    return Optimizer(self.model, t.learning_rate, t.warmup, t.schedule, total, t.weight_decay, t.max_grad_norm, t.value_learning_rate)
+    return Optimizer(self.model, t.learning_rate, t.warmup, t.schedule, total, t.weight_decay, t.max_grad_norm, t.value_learning_rate, t.optimizer)
 
 @patch
 def extract_answer(self: UnifiedReasoningTrainer,
