@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-all train-sft evaluate docs wheel bench fuzz lab
+.PHONY: help install demo test test-all train-sft evaluate docs wheel bench fuzz lab kill-saves
 
 help:             ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,3 +57,6 @@ lab: $(STAMP)     ## algorithms compared on the embedded task: up to 25 minutes 
 
 fuzz: $(STAMP)    ## 5,000 mutated answers: each gets a verdict in time (ARGS='--seed 1')
 	$(BIN)/python tools/fuzz.py $(ARGS)
+
+kill-saves: $(STAMP) ## 300 times kill -9 in the middle of a save: the newest checkpoint is always whole (ARGS='--seed 1')
+	$(BIN)/python tools/kill_saves.py $(ARGS)
