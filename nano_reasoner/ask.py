@@ -8,9 +8,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/ask.html.md"""
 __all__ = ['Samples', 'Judge', 'OwnPrompt', 'Model', 'find_model', 'config_beside', 'name_of_model', 'result_path',
            'weights_hash', 'eval_progress', 'load_for_eval', 'load_problems', 'answer_tokens', 'model_meta',
            'run_evaluation', 'prompt_candidates', 'with_own_prompt', 'print_result', 'is_result', 'evaluate',
-           'mark_again', 'result_of', 'print_flips', 'compare', 'split_thinking', 'shown_thinking', 'answer_of',
-           'reply', 'questions', 'chat', 'read_questions', 'read_answers', 'infer_all', 'read_text', 'write_lines',
-           'infer']
+           'mark_again', 'result_of', 'print_flips', 'compare', 'shown_thinking', 'answer_of', 'reply', 'questions',
+           'chat', 'read_questions', 'read_answers', 'infer_all', 'read_text', 'write_lines', 'infer']
 
 # %% ../nbs/39_ask.ipynb #012f4ceb
 import copy, hashlib, json, os, re, sys
@@ -22,7 +21,7 @@ import typer
 from .checkpoints import MANIFEST, resolve_checkpoint, steps, weights_id
 from .config import UserError, load_config
 from .console import BatchSize, ConfigFile, Settings, Size, Split, Temperature, Tokens, app, as_overrides, check_lengths, quiet_libraries
-from .tracking import printable
+from .tracking import printable, split_thinking
 
 # %% ../nbs/39_ask.ipynb #1e7ea499
 def find_model(
@@ -280,17 +279,6 @@ def compare(a: Model, b: Model, settings: Settings = None, split: Split = None, 
     print_flips(comparison, A, B)
 
 # %% ../nbs/39_ask.ipynb #33b6d9ba
-def split_thinking(
-    completion: str,   # What the model wrote
-    prompt: str        # It may have opened the <think>
-) -> tuple:            # (thinking, the rest)
-    "The thinking and the answer of a completion."
-    from nano_reasoner.answers import with_prefill
-    text = with_prefill(completion, prompt)
-    head, mark, rest = text.rpartition('</think>')
-    if not mark: head, rest = (text, '') if text.lstrip().startswith('<think>') else ('', text)
-    return head.replace('<think>', '').replace('</think>', ' ').strip(), rest.strip()
-
 def shown_thinking(text, width=200) -> str:
     "One line of at most `width` characters, its middle left out."
     text = ' '.join(printable(text).split())

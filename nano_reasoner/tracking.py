@@ -6,8 +6,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/tracking.html.md"""
 
 # %% auto #0
 __all__ = ['METRICS', 'EVAL_KEYS', 'Callback', 'Control', 'flat', 'eval_summary', 'JSONLTracker', 'read_metrics', 'rollout_rows',
-           'RolloutTracker', 'read_rollouts', 'printable', 'clock', 'progress_line', 'ConsoleProgress', 'redact',
-           'WandbLink', 'serve_wandb', 'WandbTracker']
+           'RolloutTracker', 'read_rollouts', 'printable', 'split_thinking', 'clock', 'progress_line',
+           'ConsoleProgress', 'redact', 'WandbLink', 'serve_wandb', 'WandbTracker']
 
 # %% ../nbs/22_tracking.ipynb #e805d27b
 import gzip, json, math, os, queue, re, secrets, subprocess, sys, threading, time, warnings
@@ -196,6 +196,17 @@ def printable(
 ) -> str:      # Without escape sequences, control characters, direction marks and surrogates; newlines and tabs stay
     "Text that is safe to print."
     return _HIDDEN.sub('', _ESCAPE.sub('', str(text)))
+
+def split_thinking(
+    completion: str,   # What the model wrote
+    prompt: str        # It may have opened the <think>
+) -> tuple:            # (thinking, the rest)
+    "The thinking and the answer of a completion."
+    from nano_reasoner.answers import with_prefill
+    text = with_prefill(completion, prompt)
+    head, mark, rest = text.rpartition('</think>')
+    if not mark: head, rest = (text, '') if text.lstrip().startswith('<think>') else ('', text)
+    return head.replace('<think>', '').replace('</think>', ' ').strip(), rest.strip()
 
 # %% ../nbs/22_tracking.ipynb #b7543977
 _SHOWN = {'rl': (('reward', '{:.3f}'), ('accuracy', '{:.1%}'), ('completion_length', '{:.0f}'), ('truncated', '{:.0%}')), 'sft': (('loss', '{:.4f}'), ('accuracy', '{:.1%}'))}
