@@ -64,11 +64,12 @@ def make_adamw(
 
 # %% ../nbs/20_optimizer.ipynb #089510c1
 class NonFiniteError(RuntimeError):
-    "Several gradients in a row were not finite."
+    "Several steps in a row met numbers that are not finite."
+    def __init__(self, text, fault): super().__init__(text); self.fault = fault      # dict(tensor, rows) of the last one
 
 class Optimizer:
     "AdamW with a schedule, clipping, loss scaling for float16, and a guard against gradients that are not finite."
-    patience = 3      # steps in a row without a finite gradient before the run ends
+    patience = 3      # skipped steps in a row before the run ends
 
     def __init__(self,
         policy: UnifiedPolicyModel,
@@ -91,29 +92,72 @@ class Optimizer:
         half = policy.info.get('dtype') == 'float16' or any(p.dtype == torch.float16 for p in policy.model.parameters())     # 4-bit weights compute in it, too
         self.scaler = torch.amp.GradScaler(policy.device.type, enabled=half)
         self.steps = self.skipped = self.skipped_in_a_row = 0
+        self.seen, self.fault = [], None      # rows of this step; what was not finite in it, as dict(tensor, rows)
+        self.faults = []                      # the same of the last steps, until somebody empties the list
 
-    def backward(self, loss):
-        "Add the gradients of one micro-batch."
-        self.scaler.scale(loss).backward()
+# %% ../nbs/20_optimizer.ipynb #2c7d368b
+@patch
+def finite(self: Optimizer,
+    rows=(),           # The rows of the batch that the tensors are about
+    **tensors          # Tensors, or None: what comes first in the computation first
+) -> bool:
+    "Whether all of it is finite; if not, this step will be skipped."
+    tensors = {k: x for k, x in tensors.items() if x is not None}
+    if bool(torch.stack([x.detach().isfinite().all() for x in tensors.values()]).all()): return True       # asks the GPU once
+    name, x = next((k, x.detach()) for k, x in tensors.items() if not x.detach().isfinite().all())
+    each = x.dim() > 0 and len(x) == len(rows)
+    self.fault = self.fault or dict(tensor=name, rows=[r for r, good in zip(rows, x.isfinite().flatten(1).all(1) if x.dim() > 1 else x.isfinite()) if not good] if each else list(rows))
+    return False
+
+@patch
+def backward(self: Optimizer,
+    loss,              # Scalar with a gradient
+    rows=(),           # The rows of the batch that it is the loss of
+    **tensors          # What the loss was computed from; checked like the loss itself
+):
+    "Add the gradients of one micro-batch."
+    self.seen += rows
+    if self.finite(rows, **tensors, loss=loss): self.scaler.scale(loss).backward()
 
 # %% ../nbs/20_optimizer.ipynb #d0af92ef
 @patch
-def step(self: Optimizer) -> dict:   # grad_norm, learning_rate, skipped
-    "Apply the gradients that were added up, unless they are not finite."
-    for g, rate in zip(self.opt.param_groups, self.rates): g['lr'] = learning_rate(self.steps, rate, **self.schedule)
+def _gradient_norm(self: Optimizer):
+    "The norm of the whole gradient; if it is not finite, that is a fault of this step."
     self.scaler.unscale_(self.opt)
-    norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable_parameters(), self.max_grad_norm)
-    good = bool(norm.isfinite())
-    if good: self.opt.step()
-    self.scaler.update()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in self.policy.trainable_parameters() if p.grad is not None])
+    if not norm.isfinite():
+        named = ((n, p.grad) for m in (self.policy.model, self.policy.value_head) if m is not None for n, p in m.named_parameters() if p.grad is not None)
+        name = next((n for n, g in named if not g.isfinite().all()), 'all weights')       # each finite, their sum of squares is not
+        self.fault = dict(tensor=f'gradient of {name}', rows=list(self.seen))
+    return norm
+
+@patch
+def step(self: Optimizer) -> dict:   # grad_norm, learning_rate, skipped
+    "Apply the gradients that were added up, unless something was not finite."
+    for g, rate in zip(self.opt.param_groups, self.rates): g['lr'] = learning_rate(self.steps, rate, **self.schedule)
+    norm, overflow = torch.tensor(math.nan), False
+    if self.fault is None:
+        norm = self._gradient_norm()
+        if self.fault is None:
+            torch.nn.utils.clip_grads_with_norm_(self.policy.trainable_parameters(), self.max_grad_norm, norm)
+            self.opt.step()
+        self.scaler.update()
+        overflow = self.fault is not None and self.scaler.is_enabled() and self.scaler.get_scale() >= 1     # no factor below 1 would help
     self.opt.zero_grad(set_to_none=True)
-    overflow = not good and self.scaler.is_enabled() and self.scaler.get_scale() >= 1     # no factor below 1 would help
-    self.steps += good
-    self.skipped += not good
-    self.skipped_in_a_row = 0 if good or overflow else self.skipped_in_a_row + 1
+    return dict(grad_norm=float(norm), learning_rate=self.opt.param_groups[0]['lr'], skipped=int(self._count(overflow)))
+
+# %% ../nbs/20_optimizer.ipynb #016e24ae
+@patch
+def _count(self: Optimizer, overflow) -> bool:     # Was the step skipped?
+    "Close the books of a step."
+    fault, self.fault, self.seen = self.fault, None, []
+    self.steps += fault is None
+    self.skipped += fault is not None
+    if fault is not None and not overflow: self.faults.append(fault)
+    self.skipped_in_a_row = 0 if fault is None or overflow else self.skipped_in_a_row + 1
     if self.skipped_in_a_row >= self.patience:
-        raise NonFiniteError(f'the gradient was not finite {self.patience} times in a row, after {self.steps} good steps; the weights are those of the last good one')
-    return dict(grad_norm=float(norm), learning_rate=self.opt.param_groups[0]['lr'], skipped=int(not good))
+        raise NonFiniteError(f'{fault["tensor"]}: not finite, {self.patience} times in a row something was not, after {self.steps} good optimiser steps; the weights are those of the last good one', fault)
+    return fault is not None
 
 # %% ../nbs/20_optimizer.ipynb #99ff614e
 @patch
