@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 
 # %% auto #0
 __all__ = ['PLANNED', 'print_config', 'demo', 'lab', 'run_before', 'facts', 'memory_facts', 'plan', 'load_parts', 'fit',
-           'announce', 'sft', 'train', 'about']
+           'announce', 'sft', 'train', 'plan_memory', 'about']
 
 # %% ../nbs/40_cli.ipynb #dccdeaa1
 import os, re, sys
@@ -223,8 +223,37 @@ def train(settings: Settings = None, config: ConfigFile = None, preset: Preset =
     policy, data, held = load_parts(cfg, start, 'rl', cfg.training.max_samples)
     fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
 
+# %% ../nbs/40_cli.ipynb #a1b94c6d
+@app.command('plan')
+def plan_memory(
+    settings: Settings = None, config: ConfigFile = None,
+    model: Annotated[Optional[str], typer.Option(metavar='NAME', help='A hub name, a folder, or a checkpoint; by default that of the configuration.', show_default=False)] = None,
+    gpu: Annotated[Optional[str], typer.Option(metavar='NAME', help='t4, l4, a100-40, a100-80 or cpu, or `all` for a line for each; by default this machine.', show_default=False)] = None,
+    memory: Annotated[Optional[float], typer.Option(min=.1, metavar='GB', help='Memory of another device.', show_default=False)] = None,
+    prompt_tokens: Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Longest prompt; by default data.max_prompt_tokens, or 256.', show_default=False)] = None
+):
+    """Will it fit? The memory of RL, part by part, before anything is loaded.
+
+    Prints what weights, optimiser, activations, logits and keys and values take while completions are written and in the update, the largest setting that fits, and what a step is then. Needs neither weights nor a GPU, and no network for the models it knows. Without --config the
+    sizes are those of the device's preset. Exit code 1: it does not fit.
+
+    \b
+    nano-reasoner plan --model Qwen/Qwen2.5-1.5B-Instruct --gpu t4
+    nano-reasoner plan --config configs/base.yaml --memory 12 training.group_size=8
+    nano-reasoner plan --gpu all
+    """
+    quiet_libraries()
+    from nano_reasoner.plan import get_device, guide, plan as plan_for
+    every, named = gpu == 'all', as_overrides(settings, **{'model.name': model})
+    if not every: get_device(gpu, memory)
+    cfg = load_config(config, named, gpu if config is None and not every else None)
+    if every: print(guide(cfg.model.name)); return
+    p = plan_for(cfg, gpu, memory, prompt_tokens)
+    print(p.report())
+    if not p.fits: raise typer.Exit(1)
+
 # %% ../nbs/40_cli.ipynb #95d76f50
-PLANNED = ('doctor', 'plan', 'report', 'export', 'bench')
+PLANNED = ('doctor', 'report', 'export', 'bench')
 
 def _planned(name):
     def command(): raise UserError(f'`{name}` is planned, but not there yet')
@@ -243,6 +272,7 @@ def about(version: Annotated[bool, typer.Option('--version', callback=_version, 
 
     \b
     nano-reasoner demo                                   the whole course on a tiny model, in minutes
+    nano-reasoner plan --gpu t4                          will it fit? memory and sizes, before anything is loaded
     nano-reasoner sft --config configs/sft.yaml          the cold start, to checkpoints/sft/
     nano-reasoner train --config configs/base.yaml       reinforcement learning from there, to checkpoints/dr_grpo/
     nano-reasoner evaluate checkpoints/dr_grpo/best      accuracy on held-out problems

@@ -10,7 +10,7 @@ __all__ = ['KNOWN_SHAPES', 'GiB', 'DEVICES', 'BYTES', 'CHUNK', 'COPIES', 'ROWS',
            'adapter_params', 'targeted', 'kv_bytes', 'block_bytes', 'optimizer_bytes', 'trained_sizes', 'Row',
            'static_rows', 'sampling_rows', 'training_rows', 'Plan', 'micro_limit', 'make_plan', 'plan', 'guide']
 
-# %% ../nbs/24_plan.ipynb #0864b595
+# %% ../nbs/24_plan.ipynb #6ac3740c
 import dataclasses, json, math, os, re
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .config import PRESETS, Config, Table, UserError, did_you_mean, load_config
+from .config import PRESETS, Config, Table, UserError, algo_key, did_you_mean, load_config
 
-# %% ../nbs/24_plan.ipynb #27b652c9
+# %% ../nbs/24_plan.ipynb #44dc37a0
 @dataclass(frozen=True)
 class Shape:
     "What a model's size in memory depends on."
@@ -43,7 +43,7 @@ class Shape:
         "Parameters in linear layers, biases and output layer aside."
         return sum(i*o for _, i, o in self.linears)
 
-# %% ../nbs/24_plan.ipynb #c5c7005c
+# %% ../nbs/24_plan.ipynb #87dd6ccb
 def shape_of_config(
     name: str,      # For messages
     config          # A transformers configuration
@@ -61,7 +61,7 @@ def shape_of_config(
                  getattr(c, 'head_dim', None) or c.hidden_size//heads, getattr(c, 'intermediate_size', None) or 4*c.hidden_size, c.vocab_size, c.max_position_embeddings,
                  any(n.endswith('q_norm') for n, _ in model.named_modules()))
 
-# %% ../nbs/24_plan.ipynb #8cf66819
+# %% ../nbs/24_plan.ipynb #58d7f0c1
 _KNOWN = '''
 Qwen/Qwen2.5-0.5B                          qwen2 151936  896 24 14  2  64  4864  32768 tied
 Qwen/Qwen2.5-1.5B                          qwen2 151936 1536 28 12  2 128  8960  32768 tied
@@ -87,7 +87,7 @@ def _row(line):
 
 KNOWN_SHAPES = dict(map(_row, _KNOWN.strip().splitlines()))
 
-# %% ../nbs/24_plan.ipynb #91ff452b
+# %% ../nbs/24_plan.ipynb #71925727
 def _config_of(name, revision):
     "The transformers configuration of a model that is no adapter."
     from transformers import AutoConfig
@@ -108,7 +108,7 @@ def shape_of(
     a = json.loads((Path(source)/'adapter_config.json').read_text())
     return dataclasses.replace(shape_of(a['base_model_name_or_path'], revision), name=name, rank=a['r'])
 
-# %% ../nbs/24_plan.ipynb #d4907d5f
+# %% ../nbs/24_plan.ipynb #39c1b3ed
 @dataclass(frozen=True)
 class Device:
     "What a plan knows of a device."
@@ -126,7 +126,7 @@ DEVICES = {'t4':      Device('T4', 14.5*GiB, 'cuda', (7, 5), 65e12, 320e9),
            'a100-40': Device('A100 40GB', 39.4*GiB, 'cuda', (8, 0), 312e12, 1555e9),
            'a100-80': Device('A100 80GB', 79.1*GiB, 'cuda', (8, 0), 312e12, 1935e9)}
 
-# %% ../nbs/24_plan.ipynb #83dc8e3d
+# %% ../nbs/24_plan.ipynb #052b7a72
 def get_device(
     name: str | None = None,       # A key of `DEVICES`, or 'cpu'; None: this machine's GPU, else its CPU
     memory: float | None = None    # GB, to overrule what is known
@@ -136,14 +136,14 @@ def get_device(
     if name is None and torch.cuda.is_available():
         p = torch.cuda.get_device_properties(0)
         d = Device(p.name, p.total_memory, 'cuda', (p.major, p.minor))
-    elif name in (None, 'cpu'): d = Device('CPU', os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 8e9, 'cpu')
+    elif name is None or algo_key(str(name)) == 'cpu': d = Device('CPU', os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES') if hasattr(os, 'sysconf') else 8e9, 'cpu')
     else:
-        key = str(name).lower().replace('_', '-')
-        if key not in DEVICES: raise UserError(f'the device `{name}` is not known', '--gpu', ', '.join([*DEVICES, 'cpu']), did_you_mean(key, DEVICES) or 'for another GPU give --memory in GB')
+        key = {algo_key(k): k for k in DEVICES}.get(algo_key(str(name)))
+        if key is None: raise UserError(f'the device `{name}` is not known', '--gpu', ', '.join([*DEVICES, 'cpu']), did_you_mean(name, DEVICES) or 'for another GPU give --memory in GB')
         d = DEVICES[key]
     return d if memory is None else dataclasses.replace(d, name=f'{d.name} with {memory:g} GB', memory=memory*1e9)
 
-# %% ../nbs/24_plan.ipynb #73550754
+# %% ../nbs/24_plan.ipynb #521b53ad
 BYTES = dict(float32=4, bfloat16=2, float16=2)
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def choose(
     auto = lambda v, default: default if v == 'auto' else v
     return Choice(dtype, auto(model.load_in_4bit, cuda and big and rank > 0), rank, auto(model.gradient_checkpointing, cuda and big), model.lora.targets)
 
-# %% ../nbs/24_plan.ipynb #ca7ade5c
+# %% ../nbs/24_plan.ipynb #9c179a47
 def nf4_bytes(
     n: int     # Numbers in a matrix
 ) -> int:
@@ -186,7 +186,7 @@ def weight_bytes(shape: Shape, how: Choice) -> int:
     if not how.four_bit: return shape.params*how.bytes
     return sum(nf4_bytes(i*o) for _, i, o in shape.linears) + 4*(shape.params - shape.linear)
 
-# %% ../nbs/24_plan.ipynb #87423c3a
+# %% ../nbs/24_plan.ipynb #b9ab9f2e
 def adapter_params(shape: Shape, how: Choice) -> int:
     "Parameters of the adapters."
     return sum(how.rank*(i + o) for _, i, o in targeted(shape, how))
@@ -196,12 +196,12 @@ def targeted(shape: Shape, how: Choice) -> list:
     wanted = lambda name: how.targets == 'all-linear' or any(name == t or name.endswith(f'.{t}') for t in how.targets)
     return [l for l in shape.linears if wanted(l[0])] if how.rank else []
 
-# %% ../nbs/24_plan.ipynb #6a3e2196
+# %% ../nbs/24_plan.ipynb #1095be31
 def kv_bytes(shape: Shape, how: Choice) -> int:
     "Keys and values of one token."
     return 2*shape.layers*shape.kv_heads*shape.head_dim*how.bytes
 
-# %% ../nbs/24_plan.ipynb #c72f587d
+# %% ../nbs/24_plan.ipynb #2881a6cb
 def block_bytes(shape: Shape, how: Choice) -> int:
     "What one block keeps for one token until its backward pass."
     h, m, b, r = shape.hidden, shape.inner, how.bytes, how.rank
@@ -211,7 +211,7 @@ def block_bytes(shape: Shape, how: Choice) -> int:
     normed = 2*h + (a + kv if shape.qk_norm else 0)
     return round((4 if r else 4 + b)*normed + b*(2*a + 2*kv) + 4*shape.heads + 3*b*m + inputs + 4*r*len(layers)/shape.layers)
 
-# %% ../nbs/24_plan.ipynb #c132bfbf
+# %% ../nbs/24_plan.ipynb #c9ab0b1a
 def optimizer_bytes(
     sizes,         # Numbers in each trained tensor
     kind: str      # 'adamw', 'adamw_8bit' or 'paged_adamw_8bit'
@@ -224,7 +224,7 @@ def trained_sizes(shape: Shape, how: Choice) -> list:
     if how.rank: return [how.rank*side for _, i, o in targeted(shape, how) for side in (i, o)]
     return [i*o for _, i, o in shape.linears] + [shape.params - shape.linear]
 
-# %% ../nbs/24_plan.ipynb #48676544
+# %% ../nbs/24_plan.ipynb #78712b4c
 @dataclass(frozen=True)
 class Row:
     "One part of the memory of a run."
@@ -246,7 +246,7 @@ def static_rows(shape: Shape, how: Choice, optimizer: str, reference: bool, crit
             Row('gradients', 0, each*trained, f'{trained/1e6:.1f}M trained'), Row('optimiser', state, state, optimizer)]
     return [r for r in rows if r.generation or r.update]
 
-# %% ../nbs/24_plan.ipynb #d200cf7b
+# %% ../nbs/24_plan.ipynb #a8018685
 CHUNK = 512         # Completion tokens whose logits are computed at once in the update
 COPIES = 3          # Arrays of the size of these logits at its peak, in float32
 ROWS = 64           # Completions that are sampled from in one float32 copy
@@ -269,7 +269,7 @@ def training_rows(shape: Shape, how: Choice, N: int) -> list:
             Row('one matrix unpacked', *[largest*how.bytes*how.four_bit]*2, 'from 4 bits')]
     return [r for r in rows if r.generation or r.update]
 
-# %% ../nbs/24_plan.ipynb #4e2a40e5
+# %% ../nbs/24_plan.ipynb #9914d056
 @dataclass(frozen=True)
 class Plan:
     "What a run needs on a device."
@@ -306,7 +306,7 @@ class Plan:
         "Is there room for the peak?"
         return self.peak <= self.room
 
-# %% ../nbs/24_plan.ipynb #914f0968
+# %% ../nbs/24_plan.ipynb #182fceb8
 def micro_limit(
     cfg: Config, shape: Shape, prompt: int    # Tokens of the longest prompt
 ) -> int:                                     # Tokens in one forward and backward pass, at most
@@ -332,7 +332,7 @@ def make_plan(cfg: Config, shape: Shape, device: Device, prompt: int) -> Plan:
     join = lambda n: Row(n, sum(r.generation for r in same(n)), sum(r.update for r in same(n)), '; '.join(r.note for r in same(n) if r.note))
     return Plan(cfg, shape, device, how, prompt, N, tuple(map(join, names)))
 
-# %% ../nbs/24_plan.ipynb #10095f76
+# %% ../nbs/24_plan.ipynb #c1648e2c
 def plan(
     cfg=None,                      # A Config, a nested or flat dictionary, a YAML file, or the name of a model
     gpu: str | None = None,        # A key of `DEVICES`, or 'cpu'; None: this machine
@@ -354,7 +354,7 @@ def but(self: Plan, **settings) -> Plan:    # Names in the section `training`
     "The same plan with other sizes."
     return make_plan(load_config(self.config, [f'training.{k}={v}' for k, v in settings.items()]), self.shape, self.device, self.prompt)
 
-# %% ../nbs/24_plan.ipynb #8377578b
+# %% ../nbs/24_plan.ipynb #23ac4e67
 @patch
 def table(self: Plan) -> Table:
     "The parts, in GB of a billion bytes."
@@ -370,7 +370,7 @@ def _repr_markdown_(self: Plan): return self.table()._repr_markdown_()
 @patch
 def __str__(self: Plan): return str(self.table())
 
-# %% ../nbs/24_plan.ipynb #b98c92db
+# %% ../nbs/24_plan.ipynb #8213beac
 MOST_ROWS, MOST_MICRO = 256, 16384     # beyond these nothing is gained
 
 def _largest(plans):
@@ -393,7 +393,7 @@ def recommend(self: Plan) -> Plan | None:    # None if nothing fits
     wide = _largest(start.but(batch_size=b) for b in doubles(1, MOST_ROWS//start.config.training.group_size))
     return _largest(wide.but(micro_tokens=n) for n in doubles(wide.micro, MOST_MICRO)) or wide
 
-# %% ../nbs/24_plan.ipynb #b38068bb
+# %% ../nbs/24_plan.ipynb #38dd347f
 @patch
 def longest(self: Plan) -> int:    # Tokens; 0 if not even one token fits
     "The longest completions that fit, with everything else as it is, up to the model's context."
@@ -404,7 +404,7 @@ def longest(self: Plan) -> int:    # Tokens; 0 if not even one token fits
         low, high = (mid, high) if fits(mid) else (low, mid)
     return low
 
-# %% ../nbs/24_plan.ipynb #0be7000f
+# %% ../nbs/24_plan.ipynb #779ef06c
 @patch
 def tokens(self: Plan, mean: float | None = None) -> dict:    # `mean`: tokens of a completion; None: half the limit
     "Prompts, completions and generated tokens of a step."
@@ -423,7 +423,7 @@ def seconds(self: Plan, mean: float | None = None) -> dict | None:   # None if t
     update = t.ppo_epochs*work*s.params*(n['tokens'] + n['prompts']*self.prompt)/d.flops
     return dict(generation=decode, update=update)
 
-# %% ../nbs/24_plan.ipynb #c959192c
+# %% ../nbs/24_plan.ipynb #bf4ce90f
 def _settings(p):
     "The sizes of a plan as settings for the command line."
     t = p.config.training
@@ -446,7 +446,7 @@ def report(self: Plan) -> str:
     head = f'{self.shape.name} on {self.device.name}: {t.batch_size} x {t.group_size} completions of at most {t.max_new_tokens} tokens, prompts of at most {self.prompt}, {self.micro:,} tokens in a pass'
     return '\n'.join([head, str(self), *self.advice()])
 
-# %% ../nbs/24_plan.ipynb #c50887e1
+# %% ../nbs/24_plan.ipynb #ab4c76a2
 def guide(
     model: str = 'Qwen/Qwen2.5-Math-1.5B-Instruct'    # A model's name
 ) -> Table:
