@@ -131,7 +131,7 @@ def save(self: Loop) -> Path:
     adamw, tensors = optimizer_state(self.optimizer.opt)
     self.saved = save_checkpoint(self.run, self.step, self.model.save,
                                  dict(step=self.step, seconds=self.seconds, best=self.best, last_eval=self.last_eval, adamw=adamw, optimizer=self.optimizer.counters(), data=self.data_id(), start=self.start,
-                                      taken=self.taken, drawn=self.drawn, tokens=self.tokens), tensors)
+                                      taken=self.taken, drawn=self.drawn, tokens=self.tokens, model=self.model.info), tensors)
     self._saved_as = key
     return self.saved
 
