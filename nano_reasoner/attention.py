@@ -110,6 +110,18 @@ def __call__(self: Packing,
     own = sdpa(qc.flatten(0, 1), lend(kp, kc), lend(vp, vc), scale, self.bias(q.dtype))
     return torch.cat([out, scatter(own.transpose(1, 2).reshape(P, G, T, *q.shape[1:]), self.slot_mask)])[None]
 
+# %% ../nbs/04_attention.ipynb #bfec308c
+@patch
+def predictions(self: Packing,
+    h,        # (N,D) hidden states
+    keep      # (B,T) bool, the completion mask
+):            # (M,D), of the completions' tokens row by row, in the order of the batch
+    "The hidden states that predict the tokens of the completions."
+    (P, G, T), n = self.slot_mask.shape, self.n_prompt
+    last = h.index_select(0, self.prompt_mask.sum(1).cumsum(0) - 1)
+    own = gather(h[n:], self.slot_mask)[:, :, :-1]
+    return torch.cat([last[:, None, None].expand(P, G, 1, -1), own], 2).flatten(0, 1)[self.slots][keep]
+
 # %% ../nbs/04_attention.ipynb #3d66b203
 def register(
     model      # A transformers causal language model; its configuration is changed in place

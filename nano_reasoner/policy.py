@@ -7,7 +7,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/policy.html.md"""
 # %% auto #0
 __all__ = ['SMALL', 'VALUE_HEAD', 'seed_everything', 'choose_device', 'choose_dtype', 'choose_attention', 'model_source',
            'load_tokenizer', 'no_dropout', 'load_base', 'lora_rank', 'add_lora', 'UnifiedPolicyModel', 'Tokens',
-           'positions', 'token_logprobs', 'Forward', 'tiny_like']
+           'positions', 'agrees', 'Forward', 'tiny_like']
 
 # %% ../nbs/04_policy.ipynb #e26b6deb
 import contextlib, copy, json, logging, os, random, warnings
@@ -19,9 +19,12 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
+from .adapters import lighten
 from .arithmetic import tiny_folder
+from .attention import pack, register, unpackable
 from .config import ModelConfig, UserError, load_config
 from .data import eos_ids
+from .head import head_logprobs, token_logprobs
 
 # %% ../nbs/04_policy.ipynb #317fa4a6
 def seed_everything(
@@ -188,8 +191,8 @@ def add_lora(
     lora, targets = cfg.lora, cfg.lora.targets
     with _quiet():
         from peft import LoraConfig, get_peft_model
-        return get_peft_model(model, LoraConfig(r=rank, lora_alpha=lora.alpha or 2*rank, lora_dropout=lora.dropout, bias='none', task_type='CAUSAL_LM',
-                                                target_modules=targets if isinstance(targets, str) else list(targets)))
+        return lighten(get_peft_model(model, LoraConfig(r=rank, lora_alpha=lora.alpha or 2*rank, lora_dropout=lora.dropout, bias='none', task_type='CAUSAL_LM',
+                                                target_modules=targets if isinstance(targets, str) else list(targets))))
 
 def _ready_for_adapters(model):
     "A 4-bit base is frozen and gets its norms in float32; others are taken as they are."
@@ -207,7 +210,7 @@ def _load_adapter(folder, cfg, device):
     try:
         with _quiet():
             from peft import PeftModel
-            model = PeftModel.from_pretrained(_ready_for_adapters(model), folder, is_trainable=True)
+            model = lighten(PeftModel.from_pretrained(_ready_for_adapters(model), folder, is_trainable=True))
     except RuntimeError as e: raise UserError(f'the adapter in {folder} does not fit the model {base}', fix='was the checkpoint made with another model?') from e
     rank = model.peft_config['default'].r
     if cfg.lora.r not in ('auto', rank): raise UserError(f'the adapter in {folder} has rank {rank}', f'model.lora.r = {cfg.lora.r}', f'{rank} or auto')
@@ -241,7 +244,7 @@ class UnifiedPolicyModel(nn.Module):
         self.tokenizer = tokenizer if tokenizer is not None else load_tokenizer(name, cfg.revision)
         self.eos_ids, self.pad_id = eos_ids(self.tokenizer, self.model.generation_config), self.tokenizer.pad_token_id
         self.context = self.model.config.max_position_embeddings
-        self.value_head, self._frozen, self._use_checkpointing = None, None, False
+        self.value_head, self._frozen, self._use_checkpointing, self._layout = None, None, False, None
         on = cfg.gradient_checkpointing
         self.set_checkpointing(self.device.type == 'cuda' and self.info['parameters'] >= SMALL if on == 'auto' else on)
         self.info.update(trainable=sum(p.numel() for p in self.trainable_parameters()), device=str(self.device))
@@ -297,19 +300,66 @@ def positions(
     "Positions that count real tokens only."
     return (mask.long().cumsum(1) - 1).clamp(min=0)
 
-# %% ../nbs/04_policy.ipynb #37c24b7a
-def token_logprobs(
-    logits,             # (N,V) logits that predict `ids`
-    ids,                # (N,) int64
-    temperature: float, # Sampling temperature
-    entropy=False       # True: also the entropies; 'grad': with their gradient
-) -> tuple:             # (N,) float32 log-probabilities; (N,) entropies, or None
-    "The log-probability of the tokens that were chosen."
-    z = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature      # float32 at least
-    lse = z.logsumexp(-1)
-    logp = z.gather(-1, ids[:, None])[:, 0] - lse
-    if not entropy: return logp, None
-    with torch.set_grad_enabled(entropy == 'grad' and torch.is_grad_enabled()): return logp, lse - (z.softmax(-1)*z).sum(-1)
+# %% ../nbs/04_policy.ipynb #d3163b6d
+@patch(as_prop=True)
+def base(self: UnifiedPolicyModel):
+    "The transformers model, below the adapters."
+    return self.model.get_base_model() if self.lora else self.model
+
+@patch(as_prop=True)
+def head(self: UnifiedPolicyModel):
+    "The output layer."
+    return self.model.get_output_embeddings()
+
+@patch
+def body(self: UnifiedPolicyModel, **inputs):    # (rows,columns,D)
+    "The hidden states that enter the output layer."
+    return getattr(self.base, self.base.base_model_prefix)(use_cache=False, **inputs)[0]
+
+@patch
+def states(self: UnifiedPolicyModel,
+    tokens: Tokens,
+    layout: str | None = None    # 'packed', 'padded' or 'whole'; None: the one that suits the model
+) -> tuple:                      # (M,D) states that predict the M completion tokens, row by row; (M,V) logits if the model computes them itself, or None
+    "Hidden states of the predictions."
+    (_, P), T, keep, layout = tokens.prompt_ids.shape, tokens.completion_ids.shape[1], tokens.completion_mask, layout or self.layout
+    if layout == 'packed':
+        register(self.base)                   # the frozen reference may be a copy from before
+        packing = pack(tokens.prompt_ids, tokens.prompt_mask, tokens.completion_ids, keep)
+        return packing.predictions(self.body(input_ids=packing.ids[None], position_ids=packing.positions[None], attend=packing)[0], keep), None
+    mask = torch.cat([tokens.prompt_mask, keep], 1)
+    inputs = dict(input_ids=torch.cat([tokens.prompt_ids, tokens.completion_ids], 1), attention_mask=mask.long(), position_ids=positions(mask))
+    if layout == 'padded': return self.body(**inputs)[:, P-1:P+T-1][keep], None
+    hidden, hook = [], self.head.register_forward_pre_hook(lambda layer, args: hidden.append(args[0]))
+    try: out = self.model(**inputs, use_cache=False, logits_to_keep=torch.arange(P-1, P+T-1, device=keep.device))
+    finally: hook.remove()
+    return hidden[0][keep], out.logits[keep]
+
+# %% ../nbs/04_policy.ipynb #477a40eb
+@torch.no_grad()
+def agrees(
+    policy: 'UnifiedPolicyModel',
+    layout: str      # 'packed' or 'padded'
+) -> bool:
+    "Does a layout give the log-probabilities that the model itself gives?"
+    draw = lambda *size: torch.randint(0, policy.base.config.vocab_size, size, generator=torch.Generator().manual_seed(1))
+    prompt = torch.tensor([[0, 0, 0, 1, 1], [1]*5, [1]*5], dtype=torch.bool)
+    prompts, own = draw(3, 5), torch.tensor([[1]*6, [1]*6, [1]*3 + [0]*3], dtype=torch.bool)
+    prompts[2] = prompts[1]
+    t = Tokens(*(x.to(policy.device) for x in (prompts, prompt, draw(3, 6), own)))
+    ids = t.completion_ids[t.completion_mask]
+    whole = token_logprobs(policy.states(t, 'whole')[1], ids, 1.)[0]
+    off = (head_logprobs(policy.states(t, layout)[0], policy.head, ids, 1.)[0] - whole).abs()
+    return float(off.max()) < (1e-3 if policy.model.dtype in (torch.float32, torch.float64) else .5) and float(off.mean()) < .05
+
+@patch(as_prop=True)
+def layout(self: UnifiedPolicyModel) -> str:
+    "How batches are laid out: 'packed', 'padded' or 'whole'."
+    if self._layout is None:
+        why = unpackable(self.base)
+        self._layout = 'packed' if not why and agrees(self, 'packed') else 'padded' if agrees(self, 'padded') else 'whole'
+        self.info['batches'] = self._layout + ('' if self._layout == 'packed' else f' ({why or "packed, the model gives other numbers"})')
+    return self._layout
 
 # %% ../nbs/04_policy.ipynb #6e0b2c23
 class Forward(NamedTuple):
@@ -327,15 +377,11 @@ def run(self: UnifiedPolicyModel,
 ) -> Forward:
     "One pass over prompts and completions, with gradients if they are enabled."
     if values and self.value_head is None: raise UserError('the model has no value head', fix='call add_value_head() before the optimiser is made')
-    (_, P), T, keep = tokens.prompt_ids.shape, tokens.completion_ids.shape[1], tokens.completion_mask
-    mask = torch.cat([tokens.prompt_mask, keep], 1)
-    hidden, output_layer = [], self.model.get_output_embeddings()
-    with contextlib.ExitStack() as hooks:
-        if values: hooks.callback(output_layer.register_forward_pre_hook(lambda layer, args: hidden.append(args[0])).remove)
-        out = self.model(input_ids=torch.cat([tokens.prompt_ids, tokens.completion_ids], 1), attention_mask=mask.long(),
-                         position_ids=positions(mask), use_cache=False, logits_to_keep=torch.arange(P-1, P+T-1, device=keep.device))
-    logp, H = token_logprobs(out.logits[keep], tokens.completion_ids[keep], temperature, entropy)
-    V = self.value_head(hidden[0][keep].to(self.value_head.weight.dtype))[:, 0] if values else None
+    keep = tokens.completion_mask
+    h, logits = self.states(tokens)
+    if logits is None: logp, H = head_logprobs(h, self.head, tokens.completion_ids[keep], temperature, entropy)
+    else: logp, H = token_logprobs(logits, tokens.completion_ids[keep], temperature, entropy)
+    V = self.value_head(h.to(self.value_head.weight.dtype))[:, 0] if values else None
     spread = lambda x: None if x is None else torch.zeros(keep.shape, dtype=x.dtype, device=x.device).masked_scatter(keep, x)
     return Forward(*map(spread, (logp, H, V)))
 
@@ -370,7 +416,7 @@ def wrap(cls: UnifiedPolicyModel,
     self.config, self.name, self.algo, self.device = ModelConfig(), 'given', algo, next(model.parameters()).device
     self.model, self.tokenizer = no_dropout(model), tokenizer
     self.eos_ids, self.pad_id = eos_ids(tokenizer, model.generation_config), tokenizer.pad_token_id
-    self.context, self.value_head, self._frozen, self._use_checkpointing = model.config.max_position_embeddings, None, None, False
+    self.context, self.value_head, self._frozen, self._use_checkpointing, self._layout = model.config.max_position_embeddings, None, None, False, None
     n = sum(p.numel() for p in model.parameters())
     self.info = dict(model='given', parameters=n, trainable=n, lora=0, device=str(self.device))
     return self.eval()
