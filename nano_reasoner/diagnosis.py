@@ -83,6 +83,7 @@ ADVICE = {k: (why, fix) for k, why, fix in [
     ('end_token', 'generation never stops where the model does: completions run on to the limit and are cut off', 'set the end token in the tokenizer or in the generation_config of the model'),
     ('pad_token', 'padding and real text cannot be told apart', 'nothing here: masks are made from lengths; elsewhere set tokenizer.pad_token'),
     ('verifier', 'answers are read or compared wrongly, so rewards and accuracies are wrong', 'reinstall the package'),
+    ('gold', 'such a problem can never be answered rightly', 'mend these rows, or name the right column in data.columns'),
     ('solutions', 'the cold start would teach a form in which right answers are not found', 'look at the worked solutions named, and at data.columns'),
     ('reward_fails', 'completions without a reward teach nothing', 'let every term return a number for every completion'),
     ('reward_blind', 'being right does not pay, so it will not be learned', 'add a term that pays for right answers (outcome), with the largest weight'),
@@ -337,7 +338,7 @@ def slowdown(h: History) -> Finding | None:
     before, now = median(rate[:20]), median(rate[-10:])
     if now <= h.limit('slowish')*before: return finding('slow', 'warning' if now <= h.limit('slow')*before else 'note', f'{now:,.0f} tokens a second, at first {before:,.0f}', now=now, at_first=before)
 
-# %% ../nbs/25_diagnosis.ipynb #50cb67e4
+# %% ../nbs/25_diagnosis.ipynb #add33816
 def mixed_groups(
     group,       # (B,) group ids
     correct      # (B,) bool
