@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 
 # %% auto #0
 __all__ = ['PLANNED', 'print_config', 'demo', 'lab', 'run_before', 'facts', 'memory_facts', 'plan', 'load_parts', 'fit',
-           'announce', 'sft', 'train', 'plan_memory', 'about']
+           'announce', 'sft', 'train', 'plan_memory', 'report', 'about']
 
 # %% ../nbs/40_cli.ipynb #dccdeaa1
 import os, re, sys
@@ -252,8 +252,26 @@ def plan_memory(
     print(p.report())
     if not p.fits: raise typer.Exit(1)
 
+# %% ../nbs/40_cli.ipynb #cf685cd8
+@app.command()
+def report(
+    folder: Annotated[str, typer.Argument(metavar='RUN', help='A run folder, or a checkpoint in it; the run may be going on.')],
+    out: Annotated[Optional[str], typer.Option(metavar='FILE', help='Where the page goes; by default report.html in the run folder.', show_default=False)] = None
+):
+    """Write a run to one HTML file that opens anywhere.
+
+    Settings, versions, data fingerprints, curves, evaluations with intervals, completions to read, findings, time and tokens; and what is missing. The file loads nothing and runs no script. It can be written for a run that
+    goes on, was stopped, or is old.
+
+    \b
+    nano-reasoner report checkpoints/dr_grpo
+    nano-reasoner report checkpoints/sft --out sft.html
+    """
+    from nano_reasoner.report import write_report
+    print(f'written to {write_report(folder, out)}')
+
 # %% ../nbs/40_cli.ipynb #95d76f50
-PLANNED = ('doctor', 'report', 'export', 'bench')
+PLANNED = ('doctor', 'export', 'bench')
 
 def _planned(name):
     def command(): raise UserError(f'`{name}` is planned, but not there yet')
@@ -277,6 +295,7 @@ def about(version: Annotated[bool, typer.Option('--version', callback=_version, 
     nano-reasoner train --config configs/base.yaml       reinforcement learning from there, to checkpoints/dr_grpo/
     nano-reasoner evaluate checkpoints/dr_grpo/best      accuracy on held-out problems
     nano-reasoner compare A B                            is the one better than the other?
+    nano-reasoner report checkpoints/dr_grpo             a run on one page, as HTML
     nano-reasoner lab                                    algorithms compared, at an equal budget and with several seeds
     nano-reasoner COMMAND --help                         what a command does, with examples
     """

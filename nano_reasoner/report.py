@@ -6,11 +6,11 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/report.html.md"""
 
 # %% auto #0
 __all__ = ['LONGEST', 'PANELS', 'STYLE', 'Markup', 'text', 'tag', 'table', 'fold', 'RunRecord', 'number', 'read_run', 'phase',
-           'clean_svg', 'thin', 'panel', 'curves', 'evaluations', 'findings', 'one_group', 'completion', 'samples',
-           'account', 'settings', 'problems', 'provenance', 'policy', 'title_of', 'tiles', 'report_html',
+           'clean_svg', 'thin', 'short', 'panel', 'curves', 'evaluations', 'findings', 'one_group', 'completion',
+           'samples', 'account', 'settings', 'problems', 'provenance', 'policy', 'title_of', 'tiles', 'report_html',
            'write_report', 'find_run']
 
-# %% ../nbs/32_report.ipynb #5e68ffbe
+# %% ../nbs/32_report.ipynb #feba8b49
 import hashlib, html, json, math, re, time, warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ from .evaluate import compare
 from .plots import draw_evals, draw_steps, new_figure
 from .results import EvalResult
 from .stats import wilson
-from .tracking import METRICS, clock, printable, read_metrics, read_rollouts, redact, split_thinking
+from .tracking import clock, printable, read_metrics, read_rollouts, redact, split_thinking
 
-# %% ../nbs/32_report.ipynb #114eb1e5
+# %% ../nbs/32_report.ipynb #02c4afc9
 LONGEST = 20_000      # Characters of one text
 
 class Markup(str):
@@ -50,7 +50,7 @@ def tag(
     a = ''.join(f' {k.strip("_").replace("_", "-")}="{text(v)}"' for k, v in attrs.items() if v is not None)
     return Markup(f'<{name}{a}>') if name in ('meta', 'br') else Markup(f'<{name}{a}>{text(children)}</{name}>')
 
-# %% ../nbs/32_report.ipynb #ebb7ce0f
+# %% ../nbs/32_report.ipynb #7d39c391
 def table(
     head,         # Headings
     rows,         # Lists of cells
@@ -62,7 +62,7 @@ def table(
 
 def fold(title, *inside) -> Markup: return tag('details', tag('summary', title), *inside)
 
-# %% ../nbs/32_report.ipynb #b490bc17
+# %% ../nbs/32_report.ipynb #accc51d2
 @dataclass
 class RunRecord:
     "What the files of a run folder say."
@@ -81,15 +81,20 @@ class RunRecord:
     def read(self, name, f, without=None):
         "What `f` makes of a file or folder; notes what is missing or damaged."
         path = self.run/name
-        if not path.exists(): self.missing.extend([f'{name} is missing: {without}'] if without else []); return None
-        if not path.resolve().is_relative_to(self.run.resolve()): self.missing.append(f'{name} is a link to elsewhere and is not read'); return None
+        if not path.exists(): without and self.note(f'{name} is missing: {without}'); return None
+        if not path.resolve().is_relative_to(self.run.resolve()): self.note(f'{name} is a link to elsewhere and is not read'); return None
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter('always')
             try: return f(path)
-            except (UserError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, EOFError) as e: self.missing.append(f'{name} cannot be read: {" ".join(str(e).split())}')
-            finally: self.missing.extend(str(w.message) for w in said if issubclass(w.category, UserWarning))
+            except (UserError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, EOFError) as e: self.note(f'{name} cannot be read: {e}')
+            finally: [self.note(w.message) for w in said if issubclass(w.category, UserWarning)]
 
-# %% ../nbs/32_report.ipynb #ac4144eb
+    def note(self, said):
+        "Keep a sentence, once and without the folder's own path."
+        s = ' '.join(str(said).split()).replace(f'{self.run}/', '')
+        if s not in self.missing: self.missing.append(s)
+
+# %% ../nbs/32_report.ipynb #12f3669e
 def number(
     x           # Anything
 ):              # The finite number it is, or None
@@ -117,7 +122,7 @@ def _json(path):
     if not isinstance(d, dict): raise ValueError('no JSON object')
     return d
 
-# %% ../nbs/32_report.ipynb #7eb5253c
+# %% ../nbs/32_report.ipynb #c69bfe02
 def read_run(
     run: str | Path      # A run folder
 ) -> RunRecord:
@@ -147,7 +152,7 @@ def _read_rollouts(r):
         rows = r.read(f'rollouts/step_{s:06d}.jsonl.gz', lambda p: read_rollouts(r.run, s))
         if rows: r.rollouts[s] = [x for x in rows if isinstance(x, dict)]
 
-# %% ../nbs/32_report.ipynb #ef57dd81
+# %% ../nbs/32_report.ipynb #e76c5a03
 def _read_findings(r):
     from nano_reasoner.diagnosis import diagnose, to_record
     found = r.read('findings.jsonl', _lines)
@@ -155,7 +160,7 @@ def _read_findings(r):
         found = r.read('metrics.jsonl', lambda p: [{**to_record(f), 'afterwards': True} for f in diagnose(sorted(r.steps + r.evals, key=lambda x: x['step']))])
     r.findings = found or []
 
-# %% ../nbs/32_report.ipynb #474deff7
+# %% ../nbs/32_report.ipynb #9b5f29ab
 _DRAW = {'svg', 'g', 'defs', 'clipPath', 'path', 'rect', 'use', 'text', 'tspan'}
 _KEPT = re.compile(r'd|x|y|width|height|transform|clip-path|fill|stroke|(?:fill|stroke)-[a-z]+|opacity|text-anchor|font-size')
 _COLOURS = {'#0072b2': 'var(--train)', '#d55e00': 'var(--held)', '#000000': 'currentColor', '#dddddd': 'var(--rule)', '#666666': 'var(--soft)'}
@@ -165,6 +170,7 @@ def _attributes(el, ids):
     given = {k.split('}')[-1]: v for k, v in el.attrib.items()}
     style = dict(p.split(':', 1) for p in given.pop('style', '').split(';') if ':' in p)
     given |= {k.strip(): v.strip() for k, v in style.items()}
+    if el.tag.endswith('text'): given.setdefault('fill', '#000000')        # what matplotlib leaves out
     if m := re.search(r'([\d.]+)px', given.pop('font', '')): given['font-size'] = m[1]
     out = {k: Markup(html.escape(_COLOURS.get(v.lower(), v))) for k, v in given.items() if _KEPT.fullmatch(k)}      # not `text`: a path may be long
     if 'clip-path' in out: out['clip-path'] = Markup(f'url(#{ids}{out["clip-path"][5:]}')
@@ -186,7 +192,7 @@ def clean_svg(
     root = ElementTree.fromstring(svg)
     return tag('svg', *map(build, root), viewBox=root.get('viewBox'), role='img', aria_label=label)
 
-# %% ../nbs/32_report.ipynb #8c67005a
+# %% ../nbs/32_report.ipynb #80a22dbe
 def thin(
     rows: list,         # Metrics of steps
     key: str,           # The metric
@@ -198,17 +204,19 @@ def thin(
     mean = lambda part, key: sum(x[key] for x in part)/len(part)
     return [{'step': mean(part, 'step'), key: mean(part, key)} for i in range(0, len(rows), k) if (part := rows[i:i+k])], k
 
-# %% ../nbs/32_report.ipynb #3d125fb0
+# %% ../nbs/32_report.ipynb #8ed89c9b
 PANELS = {     # Metric -> title, factor
-    'reward': ('Reward in training', 1), 'accuracy': ('Right answers among the samples, %', 100), 'held-out': ('Held-out accuracy, %, with its 95% interval', 100), 'loss': ('Loss', 1),
+    'reward': ('Reward in training', 1), 'accuracy': ('Right answers among samples, %', 100), 'held-out': ('Held-out accuracy, % (95% interval)', 100), 'loss': ('Loss: mean negative log-likelihood of a token', 1),
     'completion_length': ('Length of a completion, tokens', 1), 'truncated': ('Completions cut off, %', 100), 'no_signal': ('Groups with equal rewards, %', 100),
-    'kl': ('KL divergence from the reference', 1), 'entropy': ('Entropy of a token, nats', 1), 'clip_fraction': ('Tokens clipped, %', 100), 'explained_variance': ('Variance of the returns that the critic explains', 1),
-    'grad_norm': ('Gradient norm, before clipping', 1), 'learning_rate': ('Learning rate', 1), 'tokens_per_second': ('Completion tokens a second, all work included', 1)}
+    'kl': ('KL divergence from the reference', 1), 'entropy': ('Entropy of a token, nats', 1), 'clip_fraction': ('Tokens clipped, %', 100), 'explained_variance': ('Variance explained by the critic', 1),
+    'grad_norm': ('Gradient norm, before clipping', 1), 'learning_rate': ('Learning rate', 1), 'tokens_per_second': ('Tokens a second, all work included', 1)}
 
 def _derived(r):
     "The rows of steps with the shares and rates that a picture needs."
     share = lambda x, a, b: x[a]/x[b] if number(x.get(a)) is not None and number(x.get(b)) else None
     return [{**x, 'no_signal': share(x, 'groups_no_signal', 'groups'), 'tokens_per_second': share(x, 'tokens', 'seconds')} for x in r.steps]
+
+def short(x: float) -> str: return f'{x:,.0f}' if abs(x) >= 1000 else f'{x:.3g}'      # For a caption
 
 def panel(
     rows: list,      # Metrics of steps, or evaluations for 'held-out'
@@ -222,14 +230,13 @@ def panel(
     if not points: return None
     with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': key, 'text.parse_math': False}):
         fig, (ax,) = new_figure(1, 4.2, 2.5)
-        draw_evals(ax, points, '', 1) if key == 'held-out' else draw_steps(ax, points, key, '', 0)
+        draw_evals(ax, points, '', 1) if key == 'held-out' else draw_steps(ax, points, key, '', 0, 1 if key == 'learning_rate' else None)    # a schedule is not smoothed
         ax.set_xlabel('step')
+        if key in ('truncated', 'no_signal', 'clip_fraction'): ax.set_ylim(0, max(1, ax.get_ylim()[1]))
         svg = _svg(fig)
     first, last = (factor**(key == 'held-out')*p['accuracy' if key == 'held-out' else key] for p in (points[0], points[-1]))
-    said = f'{first:.3g} at step {points[0]["step"]:.0f}, {last:.3g} at step {points[-1]["step"]:.0f}'
-    note = METRICS['loss'] if key == 'loss' else ''
-    caption = [tag('span', f'{said}{f", means of {k} steps" if k > 1 else ""}', _class='soft'), tag('br') if note else None, note]
-    return tag('figure', tag('h3', title), clean_svg(svg, f'{key}-', f'{title}: {said}'), tag('figcaption', caption))
+    said = f'{short(first)} at step {points[0]["step"]:,.0f}, {short(last)} at step {points[-1]["step"]:,.0f}'
+    return tag('figure', tag('h3', title), clean_svg(svg, f'{key}-', f'{title}: {said}'), tag('figcaption', said, f'; each point is the mean of {k} steps' if k > 1 else None))
 
 def _svg(fig):
     from io import StringIO
@@ -237,18 +244,18 @@ def _svg(fig):
     fig.savefig(out, format='svg', transparent=True, metadata={'Date': None})
     return out.getvalue()
 
-# %% ../nbs/32_report.ipynb #f16d5a2e
+# %% ../nbs/32_report.ipynb #de2ef4b6
 def curves(r: RunRecord) -> Markup:
     "All that was measured over the steps."
     kind, rows = phase(r), _derived(r)
-    keys = [k for k in PANELS if k not in (('reward', 'accuracy', 'tokens_per_second') if kind == 'sft' else ('loss',))]    # the loss of RL says nothing about progress
+    keys = ('held-out', 'loss', 'grad_norm', 'learning_rate') if kind == 'sft' else [k for k in PANELS if k != 'loss']      # the loss of RL says nothing about progress
     drawn = {k: panel(r.evals if k == 'held-out' else rows, k) for k in keys}
     without = [PANELS[k][0].split(',')[0].lower() for k, p in drawn.items() if p is None]
     terms = sorted({k for x in r.steps for k in x if k.startswith('reward_') and number(x[k]) is not None})
     ends = [(k.removeprefix('reward_'), f'{x[0][k]:.3g}', f'{x[-1][k]:.3g}') for k in terms if (x := [s for s in r.steps if number(s.get(k)) is not None])]
     return Markup(tag('div', *drawn.values(), _class='grid') + (fold('Reward by term', table(('term', 'first step', 'last step'), ends)) if ends else '') + (tag('p', f'Not measured: {", ".join(without)}.', _class='soft') if without else ''))
 
-# %% ../nbs/32_report.ipynb #0a3f6433
+# %% ../nbs/32_report.ipynb #fc7dd772
 def _percent(x): return '–' if number(x) is None else f'{100*x:.1f}%'
 
 def _with_interval(e):
@@ -270,15 +277,16 @@ def _levels(result):
     "A table of levels, verdicts and samples of one result."
     by = result.by('level')
     rows = [(k or 'all', f'{v.correct} of {len(v.items)}', f'{_percent(v.accuracy)} ({100*v.interval[0]:.1f} to {100*v.interval[1]:.1f})', _percent(v.truncated), _percent(v.no_answer)) for k, v in by.items()]
-    return table(('level', 'right', 'accuracy (95% interval)', 'cut off', 'no answer'), rows), tag('p', 'Verdicts: ', ', '.join(f'{k} {v}' for k, v in result.reasons.items()))
+    return table(('level', 'right', 'accuracy (95% interval)', 'cut off', 'no answer'), rows, 'numbers'), tag('p', 'Verdicts: ', ', '.join(f'{k} {v}' for k, v in result.reasons.items()))
 
-# %% ../nbs/32_report.ipynb #95295d99
+# %% ../nbs/32_report.ipynb #2d6aa04d
 def evaluations(r: RunRecord) -> Markup:
     "Accuracy on held-out problems, and what changed."
     best = max((e for e in r.evals if number(e.get('accuracy')) is not None and e['step']), key=lambda e: e['accuracy'], default=None)
     rows = [(f'{e["step"]:,}', _with_interval(e), '–' if number(e.get('correct')) is None else f'{e["correct"]:,} of {e.get("n") or 0:,}', _percent(e.get('lenient')), _percent(e.get('truncated')), _percent(e.get('no_answer')), 'best' if e is best else '') for e in r.evals]
-    out = [table(('step', 'accuracy (95% interval)', 'right', 'lenient', 'cut off', 'no answer', ''), rows) if rows else tag('p', 'No evaluation was recorded.'), _changed(r)]
-    if len(r.evals) > 2 and best: out.append(tag('p', f'The best of {len(r.evals)} evaluations is chosen by these numbers and so is likely to be too high; judge it on other problems with `nano-reasoner evaluate`.', _class='soft'))
+    head, few = ('step', 'accuracy (95% interval)', 'right', 'lenient', 'cut off', 'no answer', ''), [x for x in rows if x is rows[0] or x is rows[-1] or x[-1]]
+    out = [table(head, rows if len(rows) <= 12 else few, 'numbers') if rows else tag('p', 'No evaluation was recorded.'), fold(f'all {len(rows)} evaluations', table(head, rows, 'numbers')) if len(rows) > 12 else None, _changed(r)]
+    if len(r.evals) > 2 and best: out.append(tag('p', f'The best of {len(r.evals)} evaluations is chosen by these numbers and so is likely to be too high; judge it on other problems, with ', tag('code', 'nano-reasoner evaluate'), '.', _class='soft'))
     for name, e in r.results.items():
         last = re.fullmatch(r'step_\d{6,}', name)
         if last and name != max(k for k in r.results if k.startswith('step_')): continue
@@ -286,7 +294,7 @@ def evaluations(r: RunRecord) -> Markup:
         out.append(fold([tag('strong', name), f': {_percent(e.accuracy)} of {e.n:,}'], tag('p', ', '.join(map(str, what))), *_levels(e)))
     return Markup(''.join(map(text, out)))
 
-# %% ../nbs/32_report.ipynb #db7fc26a
+# %% ../nbs/32_report.ipynb #b614baad
 _RANK = {'error': 0, 'warning': 1, 'note': 2}
 
 def findings(r: RunRecord) -> Markup:
@@ -301,7 +309,7 @@ def findings(r: RunRecord) -> Markup:
     shown = sorted(r.findings, key=lambda f: _RANK.get(f.get('severity'), 3) if isinstance(f.get('severity'), str) else 3)
     return Markup((tag('p', 'Nothing was recorded during the run; this is what the rules say of its metrics afterwards.', _class='soft') if after else '') + tag('ul', *map(one, shown), _class='findings'))
 
-# %% ../nbs/32_report.ipynb #c51efde5
+# %% ../nbs/32_report.ipynb #f1a536f6
 def one_group(
     rows: list        # Records of the completions of a step
 ) -> list:            # The best and the worst of one group
@@ -318,18 +326,23 @@ def completion(x: dict) -> Markup:
     thinking, answer = split_thinking(str(x.get('completion') or ''), str(x.get('prompt') or ''))
     show = lambda v, f='{:.3g}': 'none' if number(v) is None else f.format(v)
     terms = x['terms'].items() if isinstance(x.get('terms'), dict) else ()
-    facts = [f'reward {show(x.get("reward"))}', *(f'{k} {show(v)}' for k, v in terms if len(terms) > 1), f'advantage {show(x.get("advantage"), "{:+.3g}")}', f'{show(x.get("length"), "{:,}")} tokens', *['cut off']*(x.get('truncated') is True), *['reward could not be computed']*(x.get('valid') is False)]
+    facts = [f'reward {show(x.get("reward"))}'] if 'reward' in x else []
+    facts += [f'{k} {show(v)}' for k, v in terms if len(terms) > 1] + [f'advantage {show(x.get("advantage"), "{:+.3g}")}']*('advantage' in x) + [f'{show(x.get("length"), "{:,}")} tokens']
+    facts += ['cut off']*(x.get('truncated') is True) + ['reward could not be computed']*(x.get('valid') is False)
     right = x.get('correct') is True
     return tag('div', tag('p', tag('strong', '✓ right' if right else '✗ not right', _class='good' if right else 'bad'), f' ({x.get("reason")}): ', 'read ', tag('code', x.get('value')) if x.get('value') is not None else 'no answer', ', expected ', tag('code', x.get('answer')), '. ', ', '.join(facts), '.'),
                fold(f'thinking, {len(thinking):,} characters', tag('pre', thinking)) if thinking else tag('p', 'no thinking', _class='soft'), tag('pre', answer) if answer else tag('p', 'no text after the thinking', _class='soft'), _class='completion')
 
 def samples(r: RunRecord) -> Markup:
-    "Completions of three steps."
-    if not r.rollouts: return tag('p', 'The cold start samples no completions; its evaluations hold what the model writes.' if phase(r) == 'sft' else 'There are no completions to show.')
+    "Completions of three steps; without rollouts, those of the last evaluation."
+    if not r.rollouts:
+        last = max((k for k in r.results if k.startswith('step_')), default=None)
+        items = {i['correct']: {**i, 'prompt': i['question']} for i in reversed(r.results[last].items)} if last else {}
+        return text([tag('h3', f'Evaluation at {last}'), [[tag('pre', items[k]['prompt'], _class='prompt'), completion(items[k])] for k in (True, False) if k in items]]) if last else tag('p', 'There are no completions to show.')
     step = lambda s, rows: [tag('h3', f'Step {s:,}'), tag('pre', rows[0].get('prompt'), _class='prompt'), *map(completion, rows)]
     return text([step(s, one_group(rows)) for s, rows in r.rollouts.items() if rows])
 
-# %% ../nbs/32_report.ipynb #77c6c351
+# %% ../nbs/32_report.ipynb #10aa17cb
 def account(r: RunRecord) -> list:     # (quantity, value)
     "Time and tokens of a run."
     total = lambda k: sum(number(x.get(k)) or 0 for x in r.steps)
@@ -346,7 +359,7 @@ def account(r: RunRecord) -> list:     # (quantity, value)
     if total('seconds_generate') and total('tokens'): rows.append(('tokens a second while sampling', f'{total("tokens")/total("seconds_generate"):,.0f}'))
     return rows
 
-# %% ../nbs/32_report.ipynb #c0487568
+# %% ../nbs/32_report.ipynb #cc500d5b
 def settings(r: RunRecord) -> Markup:
     "The configuration: what differs from the defaults, and all of it."
     if not r.config_text: return tag('p', 'Not known.')
@@ -372,7 +385,7 @@ def provenance(r: RunRecord) -> Markup:
             ('checkpoints', ', '.join(p.name for _, p in reversed(checkpoints_of(r.run))) or 'none'), ('best', f'step {best["step"]}' if best.get('step') is not None else None)]
     return table((), [(k, v) for k, v in rows if v])
 
-# %% ../nbs/32_report.ipynb #358e743e
+# %% ../nbs/32_report.ipynb #c332b10a
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c1e21;--soft:#5b616b;--card:#f4f5f7;--rule:#d5d9df;--train:#0072b2;--held:#b34a00;--good:#00684a;--bad:#b3261e;--warning:#8a5300}
 @media (prefers-color-scheme:dark){:root{--bg:#15171a;--fg:#e6e8ea;--soft:#a3a9b3;--card:#1f2226;--rule:#3a3f46;--train:#5ab5ea;--held:#f2a06b;--good:#5fcf9f;--bad:#ff8f85;--warning:#f0bb62}}
@@ -385,7 +398,7 @@ nav{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:.8rem 0}a{color:var(--tr
 .tiles li{background:var(--card);border-radius:.5rem;padding:.6rem .9rem}.tiles b{display:block;font-size:1.45rem;font-variant-numeric:tabular-nums}.tiles span{color:var(--soft);font-size:.875rem}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:1rem 1.5rem}
 figure{margin:0;min-width:0}figure h3{margin:.4rem 0 .1rem}svg{display:block;width:100%;height:auto}
-.wide{overflow-x:auto}table{border-collapse:collapse;margin:.4rem 0;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.28rem .9rem .28rem 0;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere;min-width:4.5rem}th{font-weight:600}
+.wide{overflow-x:auto}table{border-collapse:collapse;margin:.4rem 0;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.28rem .9rem .28rem 0;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere;min-width:4.5rem}th{font-weight:600}.numbers td,.numbers th{white-space:nowrap;overflow-wrap:normal;min-width:0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--card);border-radius:.4rem;padding:.5rem .8rem;margin:.4rem 0;font:.86rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}code{overflow-wrap:anywhere;font-size:.9em}
 details{margin:.4rem 0}summary{cursor:pointer;color:var(--soft)}
 .completion{border-left:3px solid var(--rule);padding-left:.9rem;margin:.8rem 0}.prompt{border:1px solid var(--rule);background:none}
@@ -398,7 +411,7 @@ def policy() -> str:
     "The content security policy: the style sheet by its hash, nothing else."
     return f"default-src 'none'; style-src 'sha256-{b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
 
-# %% ../nbs/32_report.ipynb #d3add5e7
+# %% ../nbs/32_report.ipynb #e50e0fed
 def title_of(r: RunRecord) -> tuple:      # (title, sentence about the state)
     "What the run is called, and whether it has ended."
     if phase(r) == 'sft': name = 'Cold start (SFT)'
@@ -418,10 +431,10 @@ def tiles(r: RunRecord) -> Markup:
     ends = _with_interval(last).partition(' (')[2].rstrip(')')
     rows = [(_percent(last.get('accuracy')), f'held-out accuracy at step {last["step"]:,}' + (f', 95% interval {ends}' if ends else '') if last else 'held-out accuracy: not measured'),
             *([(_percent(first.get('accuracy')), f'at step {first["step"]:,}, before')] if len(r.evals) > 1 else []), (a['steps'], 'steps'), (a['time of the steps'], 'of training'),
-            *((a[k], k) for k in ('tokens generated', 'tokens trained on') if k in a), (str(count['error'] + count['warning']), f'errors and warnings, {count["note"]} notes')]
+            *[(a[k], k) for k in ('tokens generated', 'tokens trained on') if k in a][:1], (str(count['error'] + count['warning']), f'errors and warnings, {count["note"]} notes')]
     return tag('ul', [tag('li', tag('b', v), tag('span', k)) for v, k in rows], _class='tiles')
 
-# %% ../nbs/32_report.ipynb #97c7b363
+# %% ../nbs/32_report.ipynb #91d59c70
 def report_html(
     run: str | Path     # A run folder
 ) -> str:               # An HTML document
@@ -452,7 +465,7 @@ def write_report(
     except OSError as e: raise UserError(f'cannot write the report: {e.strerror}', str(out), fix='--out names another file') from e
     return out
 
-# %% ../nbs/32_report.ipynb #d79de97d
+# %% ../nbs/32_report.ipynb #3657715f
 _OURS = ('metrics.jsonl', 'config.yaml', 'rollouts', 'finished.json')
 
 def find_run(
