@@ -7,9 +7,9 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/bench.html.md"""
 # %% auto #0
 __all__ = ['PHASES', 'GiB', 'GOALS', 'cores', 'environment', 'last_json', 'fresh', 'memory', 'reset_peak', 'Phases', 'Watch',
            'watched', 'bench_inputs', 'tiny_model', 'arithmetic_file', 'bench_rows', 'bench_reward', 'random_policy',
-           'bench_policy', 'bench_trainer', 'sampler_check', 'fingerprint', 'measure_step', 'most', 'name_of',
+           'bench_policy', 'bench_trainer', 'sampler_check', 'nudge', 'fingerprint', 'measure_step', 'most', 'name_of',
            'model_facts', 'lengths', 'trl_script', 'measure_trl', 'in_turn', 'spread', 'ratios', 'unequal',
-           'against_trl', 'told', 'print_comparison', 'machine', 'save_result']
+           'against_trl', 'told', 'print_comparison', 'machine', 'saved_results', 'origin', 'save_result']
 
 # %% ../nbs/33_bench.ipynb #dcd28265
 import hashlib, json, os, platform, re, statistics, subprocess, sys, time
@@ -229,6 +229,12 @@ def sampler_check(
     same, gaps = torch.cat(same), torch.cat(gaps)
     return dict(tokens=len(same), same_tokens=float(same.float().mean()), ratio_max=float(gaps.max()), ratio_mean=float(gaps.mean()), update_ratio_max=ratio_error(policy, rollout))
 
+@torch.no_grad()
+def nudge(policy: UnifiedPolicyModel, size: float = .01):
+    "Random numbers on what is trained: after a few steps adapters are still almost zero, and merging them would be no test."
+    g = torch.Generator().manual_seed(0)
+    for p in policy.trainable_parameters(): p.add_(size*torch.randn(p.shape, generator=g).to(p))
+
 def fingerprint(policy: UnifiedPolicyModel) -> str:
     "A digest of all weights that are not trained; reads each of them once."
     digest = hashlib.sha256()
@@ -263,6 +269,7 @@ def measure_step(
                   phases={k: statistics.mean(s.get(k, 0.) for s, _ in seen[warmup:]) for k in PHASES}, phase_peaks=peaks, **model_facts(policy), **lengths(watch, group, warmup),
                   terms=dict(model=name_of(model), data=Path(data).name, prompts=prompts, group=group, new_tokens=new_tokens, natural=natural, steps=steps, warmup=warmup, dtype=dtype, lora=lora, checkpointing=checkpointing))
     if check:
+        if lora: nudge(policy)
         rollout = trainer.engine.generate([r['prompt'] for r in rows[:prompts]], rows[:prompts], group, new_tokens, 1., seed=7)
         result['check'] = dict(sampler_check(policy, rollout, 7), frozen_same=fingerprint(policy) == frozen)
     return result
@@ -387,6 +394,17 @@ def machine() -> dict:
     return dict(cpu=name[1] if name else platform.processor() or platform.machine(), cores=cores(), gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
                 system=platform.system(), python=platform.python_version(), torch=torch.__version__)
 
+def saved_results(
+    file     # JSON file
+) -> dict:   # Name -> command, machine, date, result; empty if there is no file
+    "What `save_result` has written."
+    return json.loads(Path(file).read_text(encoding='utf-8')) if Path(file).exists() else {}
+
+def origin(entry: dict) -> str:     # Of `saved_results`
+    "Where a saved result comes from."
+    m = entry['machine']
+    return f'{entry["command"]} | {m["gpu"] or m["cpu"]}, {m["cores"]} cores, torch {m["torch"]} | {entry["date"]}'
+
 def save_result(
     file,           # JSON file; made if it is not there
     key: str,       # Replaces what has this name
@@ -394,8 +412,7 @@ def save_result(
     command: str    # What a reader would type
 ):
     "Add a result to a file."
-    file = Path(file)
-    seen = json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+    file, seen = Path(file), saved_results(file)
     seen[key] = dict(command=command, machine=machine(), date=time.strftime('%Y-%m-%d'), result=result)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(file, (json.dumps(dict(sorted(seen.items())), indent=1) + '\n').encode())
