@@ -200,7 +200,7 @@ def run_folder(
     return Path(output_dir).expanduser()/name
 
 # %% ../nbs/21_checkpoints.ipynb #b722422e
-FREE = ('logging.*', 'eval.*', 'paths.*', 'training.save_steps', 'training.eval_steps', 'training.minutes', 'training.micro_tokens',
+FREE = ('preflight', 'logging.*', 'eval.*', 'paths.*', 'training.save_steps', 'training.eval_steps', 'training.minutes', 'training.micro_tokens',
         'training.reward_seconds', 'training.on_reward_fault',
         'sft.save_steps', 'sft.eval_steps', 'sft.minutes', 'model.gradient_checkpointing',
         'training.optimizer', 'sft.optimizer')       # its state tells whether it fits
@@ -245,10 +245,12 @@ def check_writable(
         raise UserError(f'cannot write to `{folder}`: {e.strerror}', where='paths.output_dir', fix='choose a folder you may write to: paths.output_dir=...') from e
 
 # %% ../nbs/21_checkpoints.ipynb #3ce3aa7e
+def _places(folder, cfg): return [folder.parent, *([Path(cfg.paths.mirror).expanduser()] if cfg.paths.mirror else [])]    # where runs are
+
 def _series(folder, cfg):
     "The runs of the same name, oldest first: `dr_grpo`, `dr_grpo-2`, ..."
     pattern = re.compile(re.escape(folder.name) + r'(?:-(\d+))?')
-    found = [(int(m[1] or 1), p) for p in folder.parent.glob(folder.name + '*') if (m := pattern.fullmatch(p.name))]
+    found = {(int(m[1] or 1), folder.with_name(p.name)) for place in _places(folder, cfg) for p in place.glob(folder.name + '*') if (m := pattern.fullmatch(p.name))}
     same = lambda p: not (p/'config.yaml').exists() or load_config(p/'config.yaml').paths.run_name == cfg.paths.run_name
     return [p for n, p in sorted(found) if n == 1 or same(p)]
 
@@ -260,7 +262,7 @@ def folder_in_series(
     "The run of a series that a start means."
     if not fresh: return (_series(folder, cfg) or [folder])[-1]
     n, new = 1, folder
-    while new.exists() and any(new.iterdir()): n += 1; new = folder.with_name(f'{folder.name}-{n}')
+    while any((p/new.name).exists() and any((p/new.name).iterdir()) for p in _places(folder, cfg)): n += 1; new = folder.with_name(f'{folder.name}-{n}')
     return new
 
 
