@@ -210,6 +210,7 @@ class TrainingConfig(_Section):
     mini_batches: Count = _opt(1, 'Optimiser steps in each of those passes')
     accumulate: Literal['auto'] | Count = _opt('auto', 'Multiplies batch_size; auto gives an optimiser step at least 32 completions')
     micro_tokens: Literal['auto'] | Count = _opt('auto', 'Tokens in one forward and backward pass; changes memory, never the result', 'tokens')
+    memory: Literal['auto'] | Positive = _opt('auto', 'What a forward and backward pass may take if micro_tokens is auto; auto is 1 on the CPU and 30% of a GPU', 'GB')
     temperature: Positive = _opt(1., 'Sampling temperature')
     reward_seconds: Positive = _opt(30., 'Limit for all calls of one reward term on one rollout', 'seconds')
     on_reward_fault: Literal['skip', 'raise'] = _opt('skip', 'A reward that cannot be computed: leave the completion out and count it, or stop')
@@ -263,6 +264,7 @@ class LoggingConfig(_Section):
 class Config(_Section):
     "Everything a run can be told."
     seed: _num(int, ge=0, le=2**32 - 1) = _opt(42, 'Seed of every random choice')
+    preflight: Literal['stop', 'warn', 'off'] = _opt('stop', 'Checks at the start of a run: an error stops it, is only told, or nothing is checked')
     model: ModelConfig = ModelConfig()
     data: DataConfig = Field(default_factory=DataConfig)   # not shared: `task` is a dictionary
     training: TrainingConfig = TrainingConfig()

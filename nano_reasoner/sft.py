@@ -19,7 +19,7 @@ from .policy import Tokens, UnifiedPolicyModel
 from .rollout import pad_stack
 from .trainer import Loop, next_rows
 from .optimizer import Optimizer
-from .update import auto_micro_tokens, micro_batches
+from .update import micro_batches, micro_limit
 
 # %% ../nbs/27_sft.ipynb #1d54a02e
 def end_token(
@@ -56,14 +56,13 @@ class SFTTrainer(Loop):
 
     def train_step(self, examples: list) -> dict:   # Pairs from `encode_example`
         "One optimiser step."
-        limit = self.cfg.training.micro_tokens
-        limit = auto_micro_tokens(self.model.model.config.vocab_size) if limit == 'auto' else limit
+        limit = micro_limit(self.model, self.cfg.training.micro_tokens, self.cfg.training.memory)
         tokens, total = stack_examples(self.model, examples), 0.
         N = int(tokens.completion_mask.sum())
         self.optimizer.opt.zero_grad(set_to_none=True)
         self.model.train()
         try:
-            for rows in micro_batches(tokens, limit):
+            for rows in micro_batches(tokens, limit, packed=self.model.layout == 'packed'):
                 self.control.checkpoint()
                 loss = -self.model.logprobs(tokens.select(rows)).sum() / N
                 self.optimizer.backward(loss)

@@ -31,7 +31,7 @@ from .rollout import NativeEngine, Rollout
 from .state import load_optimizer_state, optimizer_state
 from .tracking import Callback, ConsoleProgress, Control, JSONLTracker, RolloutTracker, WandbTracker
 from .optimizer import Optimizer
-from .update import auto_micro_tokens, batched_forward, update
+from .update import batched_forward, micro_limit, update
 
 # %% ../nbs/26_trainer.ipynb #8ff5730d
 def order_of_pass(
@@ -306,7 +306,7 @@ class UnifiedReasoningTrainer(Loop):
         adv     = self.algo.advantages(rollout, scores, old, ref, values, keep)
         self.call('after_rollout', rollout, scores, adv)
         metrics = update(self.model, self.optimizer, self.algo, rollout, adv, t.ppo_epochs, t.mini_batches, t.micro_tokens, old, ref,
-                         seed=seed, control=self.control, values_old=values);  clock('update')
+                         seed=seed, control=self.control, values_old=values, memory=t.memory);  clock('update')
         if values is not None: metrics['explained_variance'] = explained_variance(values.cpu(), adv.returns, adv.mask)
         return {**metrics, **summary(rollout, scores, adv), **more, **clock.times}
 
@@ -349,7 +349,7 @@ def probabilities(self: UnifiedReasoningTrainer, rollout):
     "What the advantages need: log-probabilities of policy and reference for a KL term in the reward, values for a critic; None where they do not."
     kl, critic, limit = self.algo.kl.active and self.algo.kl.place == 'reward', self.algo.needs_critic, self.cfg.training.micro_tokens
     if not (kl or critic): return None, None, None
-    limit = auto_micro_tokens(self.model.model.config.vocab_size) if limit == 'auto' else limit
+    limit = micro_limit(self.model, limit, self.cfg.training.memory)
     get = lambda values: batched_forward(self.model, rollout.tokens, rollout.temperature, limit, self.control, values)
     old, values = get(critic)
     with self.model.reference() if kl else contextlib.nullcontext(): return old, get(False)[0] if kl else None, values
