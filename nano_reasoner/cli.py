@@ -6,7 +6,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/cli.html.md"""
 
 # %% auto #0
 __all__ = ['PLANNED', 'print_config', 'demo', 'lab', 'run_before', 'facts', 'memory_facts', 'plan', 'load_parts', 'fit',
-           'announce', 'sft', 'train', 'plan_memory', 'report', 'about']
+           'announce', 'sft', 'train', 'plan_memory', 'report', 'export', 'about']
 
 # %% ../nbs/40_cli.ipynb #dccdeaa1
 import os, re, sys
@@ -270,8 +270,30 @@ def report(
     from nano_reasoner.report import write_report
     print(f'written to {write_report(folder, out)}')
 
+# %% ../nbs/40_cli.ipynb #aaa96c27
+@app.command()
+def export(
+    ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A run, a step folder or best.')],
+    merged: Annotated[str, typer.Option('--merged', metavar='DIR', help='The folder to write; it must be new or empty.', show_default=False)],
+    dtype: Annotated[str, typer.Option(metavar='FORMAT', help='bfloat16, float16 or float32; auto is that of the base model if it has 16 bits, else bfloat16.')] = 'auto',
+    prompts: Annotated[int, typer.Option(min=0, metavar='N', help='Prompts that both models answer; 0 compares nothing.')] = 8
+):
+    """Write a checkpoint as one model that other programs load.
+
+    An adapter is merged into the full weights of its base model, never into 4-bit ones; a checkpoint with all weights is written without its training state. Tokenizer, chat template and generation settings go with it. The folder is then loaded again, both models answer the same prompts greedily, and the
+    differences are printed.
+
+    \b
+    nano-reasoner export checkpoints/dr_grpo/best --merged my-model
+    nano-reasoner export checkpoints/sft --merged my-model --dtype float32 --prompts 32
+    """
+    quiet_libraries()
+    from nano_reasoner.export import export_merged
+    print(export_merged(ckpt, merged, dtype, prompts))
+    print(f'next: nano-reasoner chat {merged}')
+
 # %% ../nbs/40_cli.ipynb #95d76f50
-PLANNED = ('doctor', 'export', 'bench')
+PLANNED = ('doctor', 'bench')
 
 def _planned(name):
     def command(): raise UserError(f'`{name}` is planned, but not there yet')
@@ -296,6 +318,7 @@ def about(version: Annotated[bool, typer.Option('--version', callback=_version, 
     nano-reasoner evaluate checkpoints/dr_grpo/best      accuracy on held-out problems
     nano-reasoner compare A B                            is the one better than the other?
     nano-reasoner report checkpoints/dr_grpo             a run on one page, as HTML
+    nano-reasoner export checkpoints/dr_grpo --merged my-model    an ordinary model folder for other programs
     nano-reasoner lab                                    algorithms compared, at an equal budget and with several seeds
     nano-reasoner COMMAND --help                         what a command does, with examples
     """
