@@ -110,6 +110,12 @@ def finite(self: Optimizer,
     return False
 
 @patch
+def begin(self: Optimizer):
+    "Forget what an interrupted step may have left."
+    self.opt.zero_grad(set_to_none=True)
+    self.seen, self.fault = [], None
+
+@patch
 def backward(self: Optimizer,
     loss,              # Scalar with a gradient
     rows=(),           # The rows of the batch that it is the loss of

@@ -169,7 +169,7 @@ def one_step(
     W = torch.zeros(adv.mask.shape, dtype=torch.float64)
     W[rows] = algo.weights(adv.mask[rows], rollout.group.cpu()[rows], adv.keep[rows])
     use = needed_rows(algo, adv)
-    optimizer.opt.zero_grad(set_to_none=True)             # an interrupted step may have left something
+    optimizer.begin()
     tokens, stats = rollout.tokens, []
     for micro in micro_batches(tokens, limit, [r for r in rows if use[r]], policy.layout == 'packed'):
         if control is not None: control.checkpoint()
@@ -179,7 +179,7 @@ def one_step(
         logp, H, V = policy.run(part, rollout.temperature, entropy='grad' if algo.entropy else True, values=algo.needs_critic)
         critic = dict(values=V, values_old=V.detach() if values_old is None else cut(values_old), returns=cut(adv.returns)) if algo.needs_critic else {}
         loss = algo.loss(logp, logp.detach() if old is None else cut(old), cut(adv.values), cut(W), cut(adv.mask), ref=cut(ref), sampler=cut(rollout.logprobs), entropy=H, **critic)
-        optimizer.backward(loss.total)
+        optimizer.backward(loss.total, micro, sampler=cut(rollout.logprobs), old=cut(old), reference=cut(ref), advantages=cut(adv.values), values=V, logprobs=logp)
         stats.append(loss.stats)
     if not stats:
         optimizer.steps += 1                              # the schedule goes on
