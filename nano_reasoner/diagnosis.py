@@ -98,7 +98,7 @@ ADVICE = {k: (why, fix) for k, why, fix in [
     ('sampling', 'the completions are not drawn from the distribution that is trained, so the policy gradient is biased', 'sample at training.temperature, without top-p, top-k, min-p or penalties'),
     ('few_mixed', 'only groups with different rewards have a gradient; most of the time goes into the others', 'choose problems by pass rate (data.pass_rates), a larger training.group_size, or a cold start if the model is mostly wrong'),
     ('non_finite', 'such a step is left out, and three in a row end the run', 'model.dtype=float32, or bfloat16 where the device has it'),
-    ('memory', 'the run ends with an out-of-memory error at the first long completion', 'a smaller training.micro_tokens or training.batch_size; neither changes what is learned per step'),
+    ('memory', 'the run ends with an out-of-memory error at the first long completion', 'a smaller training.memory; it does not change what is learned'),
 ]}
 
 def finding(
@@ -338,7 +338,7 @@ def slowdown(h: History) -> Finding | None:
     before, now = median(rate[:20]), median(rate[-10:])
     if now <= h.limit('slowish')*before: return finding('slow', 'warning' if now <= h.limit('slow')*before else 'note', f'{now:,.0f} tokens a second, at first {before:,.0f}', now=now, at_first=before)
 
-# %% ../nbs/25_diagnosis.ipynb #add33816
+# %% ../nbs/25_diagnosis.ipynb #af5fa831
 def mixed_groups(
     group,       # (B,) group ids
     correct      # (B,) bool
