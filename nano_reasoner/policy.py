@@ -392,17 +392,17 @@ def logprobs(self: UnifiedPolicyModel, tokens: Tokens, temperature: float = 1.):
 
 # %% ../nbs/04_policy.ipynb #d797b73f
 def tiny_like(
-    kind: str = 'llama',    # 'llama' (rotary positions) or 'gpt2' (learned positions)
+    kind: str = 'llama',    # 'gpt2' (learned positions), or 'llama', 'qwen2', 'qwen3', 'gemma' (rotary positions)
     vocab: int = 102,       # Size of the vocabulary
     seed: int = 0           # For the random weights
 ):
     "A random model of a few thousand parameters, for tests and examples."
-    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if kind == 'gpt2': return GPT2LMHeadModel(GPT2Config(vocab_size=vocab, n_embd=32, n_layer=2, n_head=2, n_positions=128, bos_token_id=None, eos_token_id=2, initializer_range=.2)).eval()
-        return LlamaForCausalLM(LlamaConfig(vocab_size=vocab, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-                                            max_position_embeddings=128, bos_token_id=None, eos_token_id=2, initializer_range=.2)).eval()
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, vocab_size=vocab, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2 if kind == 'llama' else 1, head_dim=16, intermediate_size=64,
+                                                                     max_position_embeddings=128, bos_token_id=None, eos_token_id=2, initializer_range=.2)).eval()
 
 @patch(cls_method=True)
 def wrap(cls: UnifiedPolicyModel,
