@@ -715,7 +715,11 @@ def part(
     return Part(role, kind, settings)
 
 # %% ../nbs/00_config.ipynb #492aeb32
-def _cell(text): return html.escape(' '.join(str(text).split())).replace('|', '&#124;')
+_MARKUP = re.compile(r'[\\`*\[\]|~$@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^(?:[#+=-]+|\d+[.)])(?= |$)')      # what Markdown takes for more than text
+
+def _cell(text):
+    "Text that Markdown shows as it is."
+    return _MARKUP.sub(lambda m: ''.join(f'&#{ord(c)};' for c in m[0]), html.escape(' '.join(str(text).split())))
 
 @dataclass(frozen=True)
 class Table:
