@@ -223,7 +223,7 @@ def no_gradient(h: History) -> Finding | None:
 def truncation(h: History) -> Finding | None:
     "Completions are cut off, or more and more of them."
     now, before, length = h.last('truncated'), h.first('truncated'), h.last('completion_length')
-    if now is None: return
+    if now is None or before is None: return
     seen = dict(truncated=now, at_first=before, completion_length=length)
     if now >= h.limit('truncated'): return finding('truncated', 'error' if now > 1 - h.limit('mixed') else 'warning', f'{now:.0%} of the completions are cut off', **seen)
     if now - before >= h.limit('truncated_rise'): return finding('truncated_rising', 'warning', f'{now:.0%} of the completions are cut off, at first {before:.0%} were', **seen)
@@ -233,7 +233,7 @@ def answer_format(h: History) -> Finding | None:
     "No answer is found where it should be."
     none = lambda f: None if f('no_answer') is None else max(f('no_answer') - (f('truncated') or 0), 0)
     now, before = none(h.last), none(h.first)
-    if now is None or now < h.limit('no_answer'): return
+    if now is None or before is None or now < h.limit('no_answer'): return
     lost = before < now/2
     return finding('format_lost' if lost else 'format_missing', 'warning', f'in {now:.0%} of the completions no answer is found' + (f', at first in {before:.0%}' if lost else ''), no_answer=now, at_first=before)
 
@@ -264,7 +264,7 @@ def sampler_mismatch(h: History) -> Finding | None:
 def entropy_drift(h: History) -> Finding | None:
     "The policy becomes certain of everything, or of nothing."
     now, before, acc = h.last('entropy'), h.first('entropy'), h.last('accuracy')
-    if now is None: return
+    if now is None or before is None: return       # a step without signal has none
     seen = dict(entropy=now, at_first=before)
     if now <= h.limit('entropy_fall')*before and (acc is None or acc < h.limit('solved')): return finding('entropy_collapse', 'warning', f'the entropy has fallen from {before:.2g} to {now:.2g} nats a token', **seen)
     if now >= max(h.limit('entropy_rise')*before, 1.): return finding('entropy_rising', 'warning', f'the entropy has risen from {before:.2g} to {now:.2g} nats a token', **seen)

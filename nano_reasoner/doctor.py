@@ -12,7 +12,7 @@ __all__ = ['CHECKS', 'MARKER', 'TRUTH', 'END', 'Setup', 'Checkup', 'check', 'sam
            'check_samples', 'read_samples', 'peak_memory', 'check_step', 'worst_case', 'dry_step', 'preflight',
            'refuse']
 
-# %% ../nbs/25_doctor.ipynb #52a984b4
+# %% ../nbs/25_doctor.ipynb #178c7f16
 import contextlib, copy, importlib.metadata, importlib.util, math, os, random, re, shutil, threading, time
 from collections import Counter
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from .stats import wilson
 from .tracking import clock, printable
 from .update import micro_limit, out_of_memory
 
-# %% ../nbs/25_doctor.ipynb #ae57d937
+# %% ../nbs/25_doctor.ipynb #084e4675
 @dataclass
 class Setup:
     "What the checks look at."
@@ -67,7 +67,7 @@ class Setup:
         k = range(len(self.dataset or ()))
         return [self.dataset[i] for i in random.Random(self.cfg.seed).sample(k, min(n, len(k)))]
 
-# %% ../nbs/25_doctor.ipynb #36044306
+# %% ../nbs/25_doctor.ipynb #102c8a29
 @dataclass(frozen=True)
 class Checkup:
     "What the checks found."
@@ -93,7 +93,7 @@ def check(kind: str):      # 'machine', 'start' or 'full'
     "Register a check: a function of a `Setup` that yields findings."
     return lambda f: CHECKS[kind].append(f) or f
 
-# %% ../nbs/25_doctor.ipynb #3cadf3e1
+# %% ../nbs/25_doctor.ipynb #1d799ca7
 @contextlib.contextmanager
 def same_random():
     "Afterwards python, numpy and torch go on as if nothing had been drawn."
@@ -116,7 +116,7 @@ def run_checks(
             seconds[f.__name__] = time.perf_counter() - begin
     return Checkup(tuple(sorted(found, key=lambda f: -f.rank)), dict(setup.facts), seconds)
 
-# %% ../nbs/25_doctor.ipynb #15c7dcfd
+# %% ../nbs/25_doctor.ipynb #fdacc9db
 @check('machine')
 def check_versions(p: Setup):
     "Installed packages against the declared bounds."
@@ -162,7 +162,7 @@ def check_wandb_server(p: Setup):
     try: socket.create_connection((url.hostname, url.port or (80 if url.scheme == 'http' else 443)), 3).close()
     except OSError as e: yield finding('wandb', 'warning', f'{url.hostname} cannot be reached: {e}')
 
-# %% ../nbs/25_doctor.ipynb #c7f36122
+# %% ../nbs/25_doctor.ipynb #2f9778c1
 @check('start')
 def check_dtype(p: Setup):
     "Does the number format suit the device?"
@@ -201,7 +201,7 @@ def check_tokens(p: Setup):
     ends = [m for m in turn if re.search('end|eot', m) and len(ids := tok(m, add_special_tokens=False).input_ids) == 1 and ids[0] not in p.model.eos_ids]
     if ends: yield finding('end_token', 'warning', f'{ends[0]} ends a turn in the prompts, but does not end a completion', marker=ends[0])
 
-# %% ../nbs/25_doctor.ipynb #89532957
+# %% ../nbs/25_doctor.ipynb #a68acf1d
 TRUTH = [('<think>6*7</think>\\boxed{42}', '42', '', True), ('6*7</think>\\boxed{42}', '42', '<think>\n', True), ('It is 42.\n#### 42', '42', '', True), ('\\boxed{1,234}', '1234', '', True), ('\\boxed{\\frac{1}{2}}', '0.5', '', True),
          ('\\boxed{\\$42.00}', '42', '', True), ('\\boxed{41} no, \\boxed{42}', '42', '', True), ('\\boxed{-3}', '-3', '', True), ('\\boxed{43}', '42', '', False), ('42', '42', '', False), ('', '42', '', False), ('\\boxed{}', '42', '', False),
          ('<think>\\boxed{42}</think>', '42', '', False), ('\\boxed{42, 43}', '42', '', False), ('\\boxed{4200}', '42', '', False), ('\\boxed{6*7}', '42', '', False), ('so \\boxed{42}', '42', '<think>\n', False)]
@@ -230,14 +230,14 @@ def check_problems(p: Setup):
     p.facts['worked solutions'] = f'{quantile(lengths, .5)} tokens in the median, {p95} at 95%; training.max_new_tokens is {limit}'
     if long > p.limit('too_long'): yield finding('truncated', 'warning' if long >= p.limit('truncated') else 'note', f'{long:.0%} of the worked solutions are longer than training.max_new_tokens = {limit}', f'training.max_new_tokens={round_up(1.25*p95)}', share=long, p95=p95)
 
-# %% ../nbs/25_doctor.ipynb #b42bb67f
+# %% ../nbs/25_doctor.ipynb #e0ade1af
 def quantile(xs, q):     # The value below which a share q of the sorted values lies
     return xs[min(int(q*len(xs)), len(xs) - 1)] if xs else 0
 
 def round_up(x, to=32):     # To a multiple
     return math.ceil(x/to)*to
 
-# %% ../nbs/25_doctor.ipynb #b4f6a9b4
+# %% ../nbs/25_doctor.ipynb #c521af4a
 @check('start')
 def check_reward(p: Setup):
     "What the reward pays."
@@ -255,12 +255,12 @@ def check_reward(p: Setup):
         plain, again = score(one_group(row, [body, f'<think>{body}']), p.terms).rewards
         if plain < again: yield finding('prefilled_reward', 'error', f'the prompts open <think>; a right answer that goes on from there earns {plain:.3g}, one that opens it again {again:.3g}', plain=plain, again=again)
 
-# %% ../nbs/25_doctor.ipynb #59eaab9c
+# %% ../nbs/25_doctor.ipynb #1aa18508
 def one_group(row, texts):      # Completions of one problem, as `score` takes them
     n = len(texts)
     return SimpleNamespace(prompts=[row['prompt']]*n, completions=texts, rows=[row]*n, lengths=[20]*n, truncated=[False]*n, group=[0]*n)
 
-# %% ../nbs/25_doctor.ipynb #2bac0193
+# %% ../nbs/25_doctor.ipynb #ac00f0ee
 def weight_rms(
     policy        # The policy
 ) -> float:
@@ -286,7 +286,7 @@ def check_sizes(p: Setup):
     p.facts['checkpoints'] = f'up to {need/1e9:.2g} GB'
     if free < p.limit('disk_low')*need: yield finding('disk', 'error' if free < p.limit('disk')*need else 'warning', f'{free/1e9:.2g} GB are free, checkpoints take up to {need/1e9:.2g} GB', free=free, need=need)
 
-# %% ../nbs/25_doctor.ipynb #702efefb
+# %% ../nbs/25_doctor.ipynb #0d1c4fec
 def difference(
     p: Setup,
     a, b,            # (B,T) log-probabilities
@@ -314,7 +314,7 @@ def explain(
     if float(d.max()) < 1e-3: return f'no token is likelier to the update than to the sampler, which keeps {float(d[mask].mean().exp()):.0%} of the mass: top-p, top-k or min-p'
     return 'neither temperature nor top-p explains it: other weights, dropout, or penalties on repetition?'
 
-# %% ../nbs/25_doctor.ipynb #602abceb
+# %% ../nbs/25_doctor.ipynb #4665f58a
 @check('start')
 def check_probabilities(p: Setup):
     "Padding, ratio 1 and KL 0, on eight short completions."
@@ -343,7 +343,7 @@ def compare_probabilities(p: Setup, r) -> list:     # of Finding
         if bad: out.append(finding('kl_start', 'error', f'before the first step policy and reference differ by {mean:.2g} nats a token', mean=mean))
     return out
 
-# %% ../nbs/25_doctor.ipynb #a5c76d03
+# %% ../nbs/25_doctor.ipynb #a7abc87d
 @torch.no_grad()
 def surprise(
     policy,
@@ -375,7 +375,7 @@ def check_samples(p: Setup):
     if abs(z) >= p.limit('sampling_z'):
         yield finding('sampling', 'error', f'samples are {"more" if z > 0 else "less"} surprising than the model says ({mean:.3g} against {H:.3g} nats a token, {z:+.0f} standard errors): {"a higher temperature" if z > 0 else "top-p, top-k, or a lower temperature"}', z=z, surprise=mean, entropy=H)
 
-# %% ../nbs/25_doctor.ipynb #04122f8f
+# %% ../nbs/25_doctor.ipynb #ddc7e587
 def read_samples(
     p: Setup,
     r,          # A rollout
@@ -409,7 +409,7 @@ def read_samples(
 
 END = re.compile(r'<\|(?:im_end|endoftext|eot_id|end|end_of_text)\|>|<end_of_turn>|</s>|<eos>')
 
-# %% ../nbs/25_doctor.ipynb #dcc6a5c1
+# %% ../nbs/25_doctor.ipynb #d4459095
 @contextlib.contextmanager
 def peak_memory(device):
     "Measures the memory inside; yields a dict that gets `bytes` and `total`."
@@ -448,7 +448,7 @@ def check_step(p: Setup):
     each, more = float(p.facts.get('seconds', '0').split()[0]), took/len(tokens)*t.ppo_epochs
     p.facts['seconds'] = f'{each:.2g} to sample a completion, at most {more:.2g} to learn from it' + (f'; {n} completions a step, {p.total_steps} steps: at most {clock(n*p.total_steps*(each + more))}' if p.total_steps else '')
 
-# %% ../nbs/25_doctor.ipynb #91cceccd
+# %% ../nbs/25_doctor.ipynb #52ee2d61
 def worst_case(p: Setup, limit: int) -> Tokens:     # Padded tokens in a micro-batch
     "The longest prompt with full completions, a micro-batch of them."
     t, longest = p.cfg.training, sorted(p.rows(10**5), key=lambda r: -len(r['prompt']))[:16]
@@ -471,7 +471,7 @@ def dry_step(policy, tokens: Tokens, temperature: float) -> float:      # The lo
         for w in policy.trainable_parameters(): w.grad = None
         policy.train(was)
 
-# %% ../nbs/25_doctor.ipynb #872b1c9c
+# %% ../nbs/25_doctor.ipynb #7e804e7a
 def preflight(
     trainer,               # A trainer, or a Setup
     full: bool = False,    # Also sample whole completions, and measure a step?
@@ -487,4 +487,4 @@ def refuse(
     "A `UserError` that names the errors, if there are any."
     if not checkup.errors: return
     first, more = checkup.errors[0], len(checkup.errors) - 1
-    raise UserError(first.what + (f' (and {more} more errors, see above)' if more else ''), 'the checks before the run', fix=f'{first.fix}; preflight=warn starts all the same')
+    raise UserError(first.what + (f' (and {more} more errors; findings.jsonl of the run has them)' if more else ''), 'the checks before the run', fix=f'{first.fix}; preflight=warn starts all the same')
