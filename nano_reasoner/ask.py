@@ -402,17 +402,18 @@ def infer_all(
             try: prompt = render(question, policy.tokenizer, settings['prompt_format']); encode_prompts(policy, [prompt], T); return prompt, None
             except UserError as e: wrong = e.what
         return None, wrong
-    for first in range(0, len(asked), size):
-        batch = asked[first:first + size]
-        if all(l[0] in done for l in batch): continue
-        prompts = [prompt_of(l) for l in batch]
-        ok = [(l, p) for l, (p, wrong) in zip(batch, prompts) if wrong is None]
-        r = engine.generate([p for _, p in ok], [{} for _ in ok], 1, T, settings['temperature'], settings['seed'] + first) if ok else None
-        out = {l[0]: dict(line=l[0], id=l[1], question=l[2], error=wrong, settings=mark) for l, (_, wrong) in zip(batch, prompts) if wrong is not None}
-        for j, (l, p) in enumerate(ok):
-            text, cut = r.completions[j], bool(r.truncated[j])
-            out[l[0]] = dict(line=l[0], id=l[1], question=l[2], answer=answer_of(text, p, cut), truncated=cut, tokens=int(r.lengths[j]), completion=text, settings=mark)
-        yield [out[l[0]] for l in batch if l[0] not in done]
+    with engine.ready():
+        for first in range(0, len(asked), size):
+            batch = asked[first:first + size]
+            if all(l[0] in done for l in batch): continue
+            prompts = [prompt_of(l) for l in batch]
+            ok = [(l, p) for l, (p, wrong) in zip(batch, prompts) if wrong is None]
+            r = engine.generate([p for _, p in ok], [{} for _ in ok], 1, T, settings['temperature'], settings['seed'] + first) if ok else None
+            out = {l[0]: dict(line=l[0], id=l[1], question=l[2], error=wrong, settings=mark) for l, (_, wrong) in zip(batch, prompts) if wrong is not None}
+            for j, (l, p) in enumerate(ok):
+                text, cut = r.completions[j], bool(r.truncated[j])
+                out[l[0]] = dict(line=l[0], id=l[1], question=l[2], answer=answer_of(text, p, cut), truncated=cut, tokens=int(r.lengths[j]), completion=text, settings=mark)
+            yield [out[l[0]] for l in batch if l[0] not in done]
 
 # %% ../nbs/39_ask.ipynb #1e3ca8ac
 def read_text(file) -> str:

@@ -9,7 +9,7 @@ __all__ = ['PACKAGES', 'versions', 'code_of', 'eval_meta', 'grade', 'read_partia
            'Comparison', 'compare', 'results_table']
 
 # %% ../nbs/23_evaluate.ipynb #e4f866c5
-import hashlib, json, math, sys
+import contextlib, hashlib, json, math, sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -141,17 +141,18 @@ def evaluate(
     rows = _eval_rows(dataset, batch_size, samples, temperature)
     meta = json.loads(to_line({**eval_meta(dataset, max_new_tokens, temperature, samples, seed, judge, batch_size), **(meta or {})}))
     done = read_partial(save, meta, samples) if save else {}
-    for i, batch in _batches(rows, batch_size):
-        if all(r['id'] in done for r in batch): continue
-        if control is not None: control.checkpoint()
-        rollout = engine.generate([r['prompt'] for r in batch], batch, samples, max_new_tokens, temperature=temperature, seed=seed + i, control=control)
-        new = {}
-        for item in grade(rollout, judge, samples): new.setdefault(item['id'], []).append(item)
-        if {k: len(v) for k, v in new.items()} != {r['id']: samples for r in batch}: raise RuntimeError(f'the engine answered {len(new)} of {len(batch)} problems')
-        new = {k: v for k, v in new.items() if k not in done}
-        done |= new
-        if save: _append(save, sum(new.values(), []))
-        if progress: progress(samples*len(done), samples*len(rows), sum(item['correct'] for items in done.values() for item in items))
+    with engine.ready() if hasattr(engine, 'ready') else contextlib.nullcontext():      # merged weights are kept between batches
+        for i, batch in _batches(rows, batch_size):
+            if all(r['id'] in done for r in batch): continue
+            if control is not None: control.checkpoint()
+            rollout = engine.generate([r['prompt'] for r in batch], batch, samples, max_new_tokens, temperature=temperature, seed=seed + i, control=control)
+            new = {}
+            for item in grade(rollout, judge, samples): new.setdefault(item['id'], []).append(item)
+            if {k: len(v) for k, v in new.items()} != {r['id']: samples for r in batch}: raise RuntimeError(f'the engine answered {len(new)} of {len(batch)} problems')
+            new = {k: v for k, v in new.items() if k not in done}
+            done |= new
+            if save: _append(save, sum(new.values(), []))
+            if progress: progress(samples*len(done), samples*len(rows), sum(item['correct'] for items in done.values() for item in items))
     result = EvalResult([item for r in rows for item in done[r['id']]], meta)
     if save: result.save(save); _partial(save).unlink()
     return result
