@@ -203,32 +203,47 @@ def safe_loaders(tree):
     return safe
 
 
+def banned_in(tree):
+    "`(line, what)` of what must not be called or imported"
+    safe = safe_loaders(tree)
+    for n in ast.walk(tree):
+        if isinstance(n, (ast.Import, ast.ImportFrom)):
+            for m, _ in imported(ast.Module([n], []), '', False):
+                if {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve'} & set(m.split('.')): yield n.lineno, f'imports {m}'
+        if isinstance(n, ast.keyword) and n.arg in ('shell', 'trust_remote_code') and not (isinstance(n.value, ast.Constant) and n.value.value is False): yield n.value.lineno, f'{n.arg}={ast.unparse(n.value)}'
+        if isinstance(n, ast.Dict):
+            for k, v in zip(n.keys, n.values):
+                if isinstance(k, ast.Constant) and k.value in ('shell', 'trust_remote_code') and not (isinstance(v, ast.Constant) and v.value is False): yield k.lineno, f'{k.value}: {ast.unparse(v)}'
+        if not isinstance(n, ast.Call): continue
+        f, kw = name_of(n.func), {k.arg: k.value for k in n.keywords}
+        if f.removeprefix('builtins.') in {'eval', 'exec', 'compile', '__import__'}: yield n.lineno, f'calls {f}'
+        if f in {'os.system', 'os.popen', 'subprocess.getoutput', 'subprocess.getstatusoutput'}: yield n.lineno, f'calls {f}'
+        if f.split('.')[-1] in {'sympify', 'parse_expr', 'parse_latex'}: yield n.lineno, f'calls {f}'
+        if f in {'yaml.unsafe_load', 'yaml.full_load', 'yaml.unsafe_load_all', 'yaml.full_load_all'}: yield n.lineno, f'calls {f}'
+        if f in {'yaml.load', 'yaml.load_all'} and name_of((n.args[1:2] or [kw.get('Loader')])[0]).split('.')[-1] not in safe: yield n.lineno, f'calls {f} without a safe loader'
+        if f == 'torch.load' and ast.unparse(kw.get('weights_only', ast.Constant(None))) != 'True': yield n.lineno, 'calls torch.load without weights_only=True'
+        if f in {'np.load', 'numpy.load'} and ast.unparse(kw.get('allow_pickle', ast.Constant(False))) != 'False': yield n.lineno, f'calls {f} with allow_pickle'
+        if f == 'HTML' and n.args and not isinstance(n.args[0], (ast.Constant, ast.JoinedStr)): yield n.lineno, 'calls HTML(text), which opens a file of that name: write HTML(data=text)'
+
+
+def sources():
+    "`(where, code)` of all Python there is: the package, the tools, and the code cells of notebooks, tests included"
+    for p in [*modules(), *sorted((ROOT/'tools').glob('*.py')), ROOT/'setup.py']: yield rel(p), p.read_text(encoding='utf-8')
+    for p in notebooks():
+        for c in json.loads(p.read_text(encoding='utf-8'))['cells']:
+            if c['cell_type'] != 'code': continue
+            yield f'{rel(p)}, cell {c.get("id")}', '\n'.join('' if l.lstrip().startswith(('%', '!')) else l for l in ''.join(c['source']).splitlines())
+
+
+CAUGHT = ["eval('1')", "builtins.exec('x')", "compile('x', '', 'exec')", "__import__('os')", 'import pickle', 'from joblib import load', 'torch.load(f)', 'torch.load(f, weights_only=False)', 'np.load(f, allow_pickle=True)', 'yaml.load(x)',
+          'yaml.load(x, Loader=yaml.Loader)', 'yaml.unsafe_load(x)', "subprocess.run('x', shell=True)", "f(**{'trust_remote_code': True})", 'f(trust_remote_code=t)', "os.system('x')", 'sympy.sympify(x)', 'HTML(text)']
+PASSED = ["re.compile('x')", 'torch.load(f, weights_only=True)', 'class L(yaml.SafeLoader): pass\nyaml.load(x, L)', "subprocess.run(['x'], shell=False)", 'model.eval()', 'HTML(data=x)', 'np.load(f)']
+
+
 def banned():
     "Text from models, data and configuration is never executed: no eval, exec, pickle, unsafe YAML, shell, remote code, SymPy parser"
-    bad = []
-    for p in modules():
-        tree = ast.parse(p.read_text(encoding='utf-8'))
-        safe = safe_loaders(tree)
-        def add(n, what): bad.append(f'{rel(p)}:{n.lineno}: {what}')
-        for n in ast.walk(tree):
-            if isinstance(n, (ast.Import, ast.ImportFrom)):
-                for m, _ in imported(ast.Module([n], []), dotted(p), False):
-                    if {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve'} & set(m.split('.')): add(n, f'imports {m}')
-            if isinstance(n, ast.keyword) and n.arg in ('shell', 'trust_remote_code') and not (isinstance(n.value, ast.Constant) and n.value.value is False):
-                bad.append(f'{rel(p)}:{n.value.lineno}: {n.arg}={ast.unparse(n.value)}')
-            if isinstance(n, ast.Dict):
-                for k, v in zip(n.keys, n.values):
-                    if isinstance(k, ast.Constant) and k.value in ('shell', 'trust_remote_code') and not (isinstance(v, ast.Constant) and v.value is False): add(k, f'{k.value}: {ast.unparse(v)}')
-            if not isinstance(n, ast.Call): continue
-            f, kw = name_of(n.func), {k.arg: k.value for k in n.keywords}
-            if f.removeprefix('builtins.') in {'eval', 'exec', 'compile', '__import__'}: add(n, f'calls {f}')
-            if f in {'os.system', 'os.popen', 'subprocess.getoutput', 'subprocess.getstatusoutput'}: add(n, f'calls {f}')
-            if f.split('.')[-1] in {'sympify', 'parse_expr', 'parse_latex'}: add(n, f'calls {f}')
-            if f in {'yaml.unsafe_load', 'yaml.full_load', 'yaml.unsafe_load_all', 'yaml.full_load_all'}: add(n, f'calls {f}')
-            if f in {'yaml.load', 'yaml.load_all'} and name_of((n.args[1:2] or [kw.get('Loader')])[0]).split('.')[-1] not in safe: add(n, f'calls {f} without a safe loader')
-            if f == 'torch.load' and ast.unparse(kw.get('weights_only', ast.Constant(None))) != 'True': add(n, 'calls torch.load without weights_only=True')
-            if f in {'np.load', 'numpy.load'} and ast.unparse(kw.get('allow_pickle', ast.Constant(False))) != 'False': add(n, f'calls {f} with allow_pickle')
-    return bad
+    found = lambda code: list(banned_in(ast.parse(code)))
+    return [f'this check does not find `{c}`' for c in CAUGHT if not found(c)] + [f'this check refuses `{c}`' for c in PASSED if found(c)] + [f'{where}:{line}: {what}' for where, code in sources() for line, what in banned_in(ast.parse(code))]
 
 
 def documentation():
