@@ -7,14 +7,17 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/bench_decode.html.md"""
 # %% auto #0
 __all__ = ['merged_policy', 'ours', 'theirs', 'timed', 'measure_decode', 'print_decode']
 
-# %% ../nbs/33_bench_decode.ipynb #5194e9a2
+# %% ../nbs/33_bench_decode.ipynb #5c12e998
+from contextlib import closing
+from types import SimpleNamespace
+
 import torch
 
 from .bench import Phases, bench_policy, bench_rows, fresh, in_turn, name_of, nudge, spread, told
 from .policy import UnifiedPolicyModel
 from .rollout import NativeEngine, encode_prompts
 
-# %% ../nbs/33_bench_decode.ipynb #f9d09dbe
+# %% ../nbs/33_bench_decode.ipynb #787d638c
 def merged_policy(
     model,              # Folder or hub name, or the sizes of a random model
     dtype: str,
@@ -28,16 +31,17 @@ def merged_policy(
     plain.eos_ids = (-1,)                     # no token has this number
     return plain
 
-# %% ../nbs/33_bench_decode.ipynb #784908a2
-def ours(policy, rows, group, new_tokens, seed):     # (P*group,new_tokens) token ids
+# %% ../nbs/33_bench_decode.ipynb #4c12a616
+def ours(policy, rows, group, new_tokens, seed, decoding):     # (P*group,new_tokens) token ids; calls `decoding()` when it begins
     "Our engine."
-    return NativeEngine(policy).generate([r['prompt'] for r in rows], rows, group, new_tokens, 1., seed=seed).completion_ids
+    return NativeEngine(policy).generate([r['prompt'] for r in rows], rows, group, new_tokens, 1., seed=seed, control=SimpleNamespace(checkpoint=decoding)).completion_ids
 
-def theirs(policy, rows, group, new_tokens, seed):   # (P*group,new_tokens) token ids
+def theirs(policy, rows, group, new_tokens, seed, decoding):   # As for `ours`
     "transformers' `generate`."
     ids, mask = encode_prompts(policy, [r['prompt'] for r in rows], new_tokens)
     torch.manual_seed(seed)
-    with torch.no_grad():
+    hook = policy.model.get_input_embeddings().register_forward_pre_hook(lambda module, args: decoding() if args[0].shape[-1] == 1 else None)
+    with torch.no_grad(), closing(SimpleNamespace(close=hook.remove)):
         out = policy.model.generate(input_ids=ids, attention_mask=mask.long(), do_sample=True, temperature=1., top_k=0, top_p=1., num_return_sequences=group, max_new_tokens=new_tokens,
                                     eos_token_id=None, pad_token_id=policy.pad_id)
     return out[:, ids.shape[1]:]
@@ -48,17 +52,14 @@ def timed(
 ) -> dict:                             # prefill and decode in seconds, and tokens a second of decoding and of the whole
     "Time one call."
     clock = Phases(policy.device)
-    hook = policy.model.get_input_embeddings().register_forward_pre_hook(lambda module, args: clock('prefill' if args[0].shape[-1] > 1 else 'decode'))
-    try:
-        clock('prefill')
-        ids = write(policy, rows, group, new_tokens, seed)
-        clock(None)
-    finally: hook.remove()
+    clock('prefill')
+    ids = write(policy, rows, group, new_tokens, seed, lambda: clock('decode'))
+    clock(None)
     seconds, B = clock.take()[0], len(rows)*group
     if tuple(ids.shape) != (B, new_tokens): raise RuntimeError(f'{B} completions of {new_tokens} tokens were expected, not {tuple(ids.shape)}')
     return dict(seconds, decode_rate=B*(new_tokens - 1)/seconds['decode'], rate=B*new_tokens/sum(seconds.values()))
 
-# %% ../nbs/33_bench_decode.ipynb #f2cae85f
+# %% ../nbs/33_bench_decode.ipynb #88450c85
 def measure_decode(
     model, data: str,                              # As for `measure_step`
     prompts: int = 2, group: int = 8, new_tokens: int = 64,

@@ -7,7 +7,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/benchmarks.html.md"""
 # %% auto #0
 __all__ = ['step', 'print_step_result', 'decode', 'one_line', 'pair_line', 'kinds', 'run_bench']
 
-# %% ../nbs/34_benchmarks.ipynb #b4533cc2
+# %% ../nbs/34_benchmarks.ipynb #53d55da4
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -18,18 +18,18 @@ from .config import UserError
 from .roofline import print_check, print_step
 from .scaling import AXES, curve, print_vocab, scaling_table, vocab_curve
 
-# %% ../nbs/34_benchmarks.ipynb #11ba539a
+# %% ../nbs/34_benchmarks.ipynb #69e1aeab
 def step(model, data, threads=None, **terms) -> dict:      # limits, ours, exact
     "Our step, the machine's limits, and the check in float32."
     measure = lambda **kw: fresh('bench:measure_step', threads, model=model, data=data, **{**terms, **kw})
-    return dict(limits=fresh('roofline:machine_limits', threads), ours=measure(), exact=measure(dtype='float32', steps=1, warmup=0))
+    return dict(limits=fresh('roofline:machine_limits', threads, dtypes=[terms['dtype']]), ours=measure(), exact=measure(dtype='float32', steps=1, warmup=0))
 
 def print_step_result(r: dict):
     print_step(r['ours'], r['limits']); print_check(r['exact'])
 
-def decode(model, data, threads=None, prompts=2, **terms) -> dict:
-    "Our decoding and that of transformers."
-    return fresh('bench_decode:measure_decode', threads, model=model, data=data, prompts=prompts, **{k: v for k, v in terms.items() if k in ('group', 'new_tokens', 'dtype', 'lora', 'pairs')})
+def decode(model, data, threads=None, batch=16, **terms) -> dict:
+    "Our decoding and that of transformers, with 8 completions of each prompt."
+    return fresh('bench_decode:measure_decode', threads, model=model, data=data, prompts=batch//8, group=8, **{k: v for k, v in terms.items() if k in ('new_tokens', 'dtype', 'lora', 'pairs')})
 
 def one_line(axis, p):
     print(f'  {axis} {p["sizes"][axis]:,}: sampling {p["sampling"]:.2f} s, update {p["update"]:.2f} s', flush=True)
@@ -48,11 +48,11 @@ def kinds(
     trl = lambda natural, n: lambda: against_trl(against, model, data, pairs, threads, pair_line, **{**base, 'natural': natural, 'new_tokens': terms.get('new_tokens', n)})
     return dict([('step', (lambda: step(model, data, threads, **base), print_step_result)),
                  ('TRL fixed', (trl(False, 64), print_comparison)), ('TRL natural', (trl(True, 192), print_comparison)),
-                 *((f'decode {8*n}', (lambda n=n: decode(model, data, threads, n, pairs=pairs, **base), print_decode)) for n in (2, 8)),
+                 *((f'decode {n}', (lambda n=n: decode(model, data, threads, n, pairs=pairs, **base), print_decode)) for n in (16, 64)),
                  ('vocabulary', (lambda: vocab_curve(sums, measure=measure, tell=one_line), print_vocab)),
                  ('scaling', (lambda: {a: curve(sums, a, measure=measure, tell=one_line) for a in AXES}, lambda r: print(scaling_table(r))))])
 
-# %% ../nbs/34_benchmarks.ipynb #d1f6e1a1
+# %% ../nbs/34_benchmarks.ipynb #74891c16
 def run_bench(
     wanted=('step',),       # Names of `kinds`
     model=None, data=None,  # As for `bench_inputs`

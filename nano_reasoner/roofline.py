@@ -8,23 +8,23 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/roofline.html.md"""
 __all__ = ['ROWS', 'SIDE', 'fastest', 'product_rate', 'copy_rate', 'machine_limits', 'work', 'explain', 'step_table',
            'print_step', 'print_check']
 
-# %% ../nbs/33_roofline.ipynb #ac539cd6
+# %% ../nbs/33_roofline.ipynb #6fd3e437
 import time
 
 import torch
 
-from .bench import PHASES, GiB, cores
+from .bench import SAMPLING, UPDATE, GiB
 from .config import Table
 
-# %% ../nbs/33_roofline.ipynb #4303c736
+# %% ../nbs/33_roofline.ipynb #0c03c259
 def fastest(
     f,                     # Called again and again
-    seconds: float = .3    # For so long, and at least three times
+    seconds: float = .3    # For so long, and at least twice
 ) -> float:                # Seconds of the fastest call
     "How long something takes if nothing disturbs it."
     best, end, n = float('inf'), time.perf_counter() + seconds, 0
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    while n < 3 or time.perf_counter() < end:
+    while n < 2 or time.perf_counter() < end:
         start = time.perf_counter(); f(); wait()
         best, n = min(best, time.perf_counter() - start), n + 1
     return best
@@ -34,7 +34,7 @@ def product_rate(
     dtype: str = 'float32', device='cpu', seconds: float = .3
 ) -> float:                                   # Operations a second
     "The speed of a matrix product."
-    a, b = torch.randn(rows, inner, device=device).to(getattr(torch, dtype)), torch.randn(columns, inner, device=device).to(getattr(torch, dtype))
+    a, b = (torch.ones(n, inner, device=device, dtype=getattr(torch, dtype)) for n in (rows, columns))
     return 2*rows*inner*columns/fastest(lambda: torch.nn.functional.linear(a, b), seconds)
 
 def copy_rate(
@@ -45,12 +45,12 @@ def copy_rate(
     a = torch.ones(size//4, device=device); b = torch.empty_like(a)
     return 2*size/fastest(lambda: b.copy_(a), seconds)
 
-# %% ../nbs/33_roofline.ipynb #6de27953
-ROWS, SIDE = (1, 4, 16, 64, 256, 1024), 4096
+# %% ../nbs/33_roofline.ipynb #f03ef615
+ROWS, SIDE = (1, 4, 16, 64, 256), 4096
 
 def machine_limits(
     dtypes=('bfloat16', 'float32'),
-    seconds: float = .4     # For each number
+    seconds: float = .3     # For each number
 ) -> dict:                  # JSON-able: flops (dtype -> operations a second), copy (bytes a second), rows (dtype -> {rows: operations a second}), threads
     "Measure what this machine can do."
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -58,7 +58,7 @@ def machine_limits(
     rows = {d: {str(n): product_rate(n, SIDE, SIDE, d, device, seconds/2) for n in ROWS} for d in dtypes}
     return dict(flops={d: max(peak[d], *rows[d].values()) for d in dtypes}, copy=copy_rate(device=device, seconds=seconds), rows=rows, threads=torch.get_num_threads())
 
-# %% ../nbs/33_roofline.ipynb #d955b90a
+# %% ../nbs/33_roofline.ipynb #2d8c770f
 def work(
     shape: dict,         # linear, layers, hidden, heads, kv_heads, head_dim, vocab
     prompts: list,       # Tokens of each prompt
@@ -81,7 +81,7 @@ def work(
                 forward=(through + attend*(within + across), weights + 4*A), backward=(through + (P + read)*2*(A if lora else N) + (0 if lora else 2*Vh*drawn) + 2*attend*(within + across), weights + 8*A),
                 optimiser=(12*trained, 28*trained))
 
-# %% ../nbs/33_roofline.ipynb #81d66ad3
+# %% ../nbs/33_roofline.ipynb #6fae5ef4
 def explain(
     result: dict,      # Of `measure_step`
     limits: dict       # Of `machine_limits`
@@ -109,14 +109,14 @@ def step_table(result: dict, limits: dict) -> Table:     # As for `explain`
     return Table(('phase', 'seconds', 'of the step', 'GFLOP/s', 'GB/s', 'limited by', 'of the limit', 'peak GiB'), tuple(rows),
                  (f'this machine with {limits["threads"]} threads: {limits["flops"][dtype]/1e9:,.0f} GFLOP/s in {dtype}, {limits["copy"]/1e9:,.0f} GB/s; at these limits the step would take {limit:.2f} s',))
 
-# %% ../nbs/33_roofline.ipynb #100a32fb
+# %% ../nbs/33_roofline.ipynb #e5dae7c1
 def print_step(result: dict, limits: dict):      # As for `explain`
     "What `nano-reasoner bench` says about our step."
     t, p = result['terms'], result['phases']
     tokens, timed = sum(map(sum, result['lengths']))/len(result['lengths']), len(result['lengths'])
     print(f'{t["prompts"]} prompts x {t["group"]} completions x {"at most " if t["natural"] else ""}{t["new_tokens"]} tokens, {t["dtype"]}, ' + (f'LoRA rank {t["lora"]}' if t['lora'] else 'all weights trained') + f'; mean of {timed} step{"s"*(timed > 1)}')
     print(step_table(result, limits))
-    print(f'{tokens:,.0f} completion tokens a step: {tokens/result["step_s"]:,.0f} a second; while sampling {tokens/(p["prepare"] + p["prefill"] + p["decode"]):,.0f}, in the update {tokens/(p["forward"] + p["backward"] + p["optimiser"]):,.0f}')
+    print(f'{tokens:,.0f} completion tokens a step: {tokens/result["step_s"]:,.0f} a second; while sampling {tokens/sum(p[k] for k in SAMPLING):,.0f}, in the update {tokens/sum(p[k] for k in UPDATE):,.0f}')
     if result['peak'] is not None: print(f'memory: {result["loaded"]/GiB:.2f} GiB with the model loaded, {(result["peak"] - result["loaded"])/GiB:.2f} GiB more at the peak')
     if 'check' in result: print_check(result)
 
