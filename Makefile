@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0# the tested version; an installed CPU build of it is kept
+TRL ?= .bench/trl/bin/python# a Python with TRL, to compare with
+BENCH ?= .bench/results.json# where `make bench` keeps its results
 ARGS ?=# more arguments for the command, e.g. ARGS='--seed 1' or ARGS='training.group_size=4'
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-all train-sft evaluate docs wheel bench fuzz lab kill-saves
+.PHONY: help install demo test test-all train-sft evaluate docs wheel bench bench-trl-env bench-book fuzz lab kill-saves
 
 help:             ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,9 +50,22 @@ docs: $(STAMP)    ## README.md, and the site in _docs/
 wheel: $(STAMP)   ## build wheel and sdist, and run the demo from the wheel outside this folder
 	bash tools/wheel_test.sh
 
-bench: $(STAMP)   ## the time `import nano_reasoner` takes, and a verdict, with math-verify beside it
-	$(BIN)/python tools/check.py import_time
-	$(BIN)/python -c 'from nano_reasoner.bench import main; main()'
+bench: $(STAMP)   ## everything that is measured: an hour with TRL, minutes without (BENCH=file.json keeps the results elsewhere, ARGS='--pairs 3')
+	$(BIN)/python tools/check.py import_time help_time
+	$(BIN)/python -c 'from nano_reasoner.bench_answers import main; main()'
+	$(BIN)/nano-reasoner bench --save '$(BENCH)' $(ARGS)
+	$(BIN)/nano-reasoner bench --decode --vocab --scaling --save '$(BENCH)' $(ARGS)
+	@if test -x '$(TRL)'; then $(BIN)/nano-reasoner bench --against '$(TRL)' --save '$(BENCH)' $(ARGS); \
+	else echo; echo 'No comparison with TRL: it needs an environment of its own, which `make bench-trl-env` makes in .bench/trl'; echo '(or TRL=/path/to/python of one that is there).'; fi
+
+bench-trl-env: $(STAMP) ## an environment with TRL in .bench/trl, with the versions of torch, transformers and peft that are in .venv
+	test -x .bench/trl/bin/python || $(BIN)/python -m venv .bench/trl
+	.bench/trl/bin/python -m pip install -q $$($(BIN)/python -c 'from importlib.metadata import version as v; print("torch==" + v("torch").split("+")[0])')
+	.bench/trl/bin/python -m pip install -q 'trl==1.16.*' $$($(BIN)/python -c 'from importlib.metadata import version as v; print(*(f"{p}=={v(p)}" for p in ("transformers", "peft", "datasets", "accelerate")))')
+
+bench-book: $(STAMP) ## the benchmarks anew, into the notebook that shows them
+	$(MAKE) bench BENCH=nbs/bench_results.json
+	$(BIN)/python tools/nbedit.py run nbs/34_benchmarks.ipynb
 
 lab: $(STAMP)     ## algorithms compared on the embedded task: up to 25 minutes on two cores (ARGS='--seeds 5 --controls')
 	$(BIN)/nano-reasoner lab $(ARGS)

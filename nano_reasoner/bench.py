@@ -8,9 +8,9 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/bench.html.md"""
 __all__ = ['SAMPLING', 'UPDATE', 'PHASES', 'GiB', 'GOALS', 'cores', 'environment', 'last_words', 'last_json', 'fresh', 'memory',
            'reset_peak', 'Phases', 'Watch', 'watched', 'bench_inputs', 'tiny_model', 'arithmetic_file', 'bench_rows',
            'bench_reward', 'random_policy', 'bench_policy', 'bench_trainer', 'sampler_check', 'nudge', 'fingerprint',
-           'measure_step', 'most', 'name_of', 'model_facts', 'lengths', 'trl_script', 'measure_trl', 'in_turn',
-           'spread', 'ratios', 'unequal', 'against_trl', 'told', 'print_comparison', 'machine', 'saved_results',
-           'origin', 'save_result']
+           'measure_step', 'most', 'name_of', 'model_facts', 'lengths', 'trl_script', 'check_python', 'measure_trl',
+           'in_turn', 'spread', 'ratios', 'unequal', 'against_trl', 'told', 'print_comparison', 'machine',
+           'saved_results', 'origin', 'save_result']
 
 # %% ../nbs/33_bench.ipynb #dcd28265
 import hashlib, json, os, platform, re, statistics, subprocess, sys, time
@@ -317,6 +317,10 @@ def trl_script() -> Path:
     if not script.exists(): raise UserError('the script that measures TRL is not part of the installed package', str(script), fix='run the benchmark in a checkout of the repository')
     return script
 
+def check_python(python):
+    "A `UserError` if there is no such program."
+    if not Path(python).exists(): raise UserError(f'there is no `{python}`', '--against', 'the Python of an environment with TRL', 'make bench-trl-env makes .bench/trl/bin/python')
+
 # %% ../nbs/33_bench.ipynb #bf8b6754
 def measure_trl(
     python: str,       # The Python of an environment with TRL
@@ -325,7 +329,7 @@ def measure_trl(
     **terms            # As for `measure_step`
 ) -> dict:             # As from `measure_step`
     "Time the same steps of TRL's GRPOTrainer."
-    if not Path(python).exists(): raise UserError(f'there is no `{python}`', '--against', 'the Python of an environment with TRL', 'make bench-trl-env makes .bench/trl/bin/python')
+    check_python(python)
     options = [f'--{k.replace("_", "-")}' if v is True else f'--{k.replace("_", "-")}={v}' for k, v in terms.items() if v is not False]
     return last_json([python, '-W', 'ignore', script or trl_script(), *options], threads=threads)
 
@@ -377,6 +381,7 @@ def against_trl(
     **terms                   # As for `measure_step`
 ) -> dict:                    # ours, theirs, ratios, unequal
     "Our step and TRL's in turn, each in a process of its own."
+    check_python(python)
     sides = dict(ours=lambda: fresh('bench:measure_step', threads, model=model, data=data, **terms), theirs=lambda: measure_trl(python, threads, model=model, data=data, **terms))
     found = in_turn(sides, pairs, tell)
     return dict(found, ratios=ratios(**found), unequal=unequal(found['ours'][0], found['theirs'][0]))

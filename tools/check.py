@@ -3,11 +3,11 @@
 
     python tools/check.py              all checks
     python tools/check.py NAME ...     some
-    python tools/check.py import_time  the bar on `import nano_reasoner`, not among the tests: it depends on the machine
+    python tools/check.py import_time help_time    bars on time, not among the tests: they depend on the machine
 
 A check returns its problems, one line each, and changes nothing: what rewrites files works on a copy.
 """
-import argparse, ast, json, os, re, shutil, subprocess, sys, tempfile, traceback
+import argparse, ast, json, os, re, shutil, subprocess, sys, tempfile, time, traceback
 from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,6 +278,17 @@ def import_time(runs=5, bar=0.3):
     return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
 
 
+def help_time(runs=5, bar=0.6):
+    "`nano-reasoner --help` takes at most 0.6 s: the best of some runs"
+    def once():
+        start = time.perf_counter()
+        subprocess.run([Path(sys.executable).with_name('nano-reasoner'), '--help'], check=True, capture_output=True)
+        return time.perf_counter() - start
+    best = min(once() for _ in range(runs))
+    print(f'nano-reasoner --help: {best*1000:.0f} ms, the best of {runs} (bar: {bar*1000:.0f} ms)')
+    return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
+
+
 CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, documentation, snippet]
 
 
@@ -290,7 +301,7 @@ def run(check):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = {f.__name__: f for f in [*CHECKS, import_time]}
+    known = {f.__name__: f for f in [*CHECKS, import_time, help_time]}
     ap.add_argument('names', nargs='*', choices=[*known, []], metavar='NAME', help=', '.join(known))
     a = ap.parse_args()
     os.chdir(ROOT)
