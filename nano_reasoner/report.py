@@ -10,7 +10,7 @@ __all__ = ['LONGEST', 'PANELS', 'STYLE', 'Markup', 'text', 'tag', 'table', 'fold
            'samples', 'account', 'settings', 'problems', 'provenance', 'policy', 'title_of', 'tiles', 'report_html',
            'write_report', 'find_run']
 
-# %% ../nbs/32_report.ipynb #feba8b49
+# %% ../nbs/32_report.ipynb #ec2d9dbe
 import hashlib, html, json, math, re, time, warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from .results import EvalResult
 from .stats import wilson
 from .tracking import clock, printable, read_metrics, read_rollouts, redact, split_thinking
 
-# %% ../nbs/32_report.ipynb #02c4afc9
+# %% ../nbs/32_report.ipynb #a32ddf8e
 LONGEST = 20_000      # Characters of one text
 
 class Markup(str):
@@ -50,7 +50,7 @@ def tag(
     a = ''.join(f' {k.strip("_").replace("_", "-")}="{text(v)}"' for k, v in attrs.items() if v is not None)
     return Markup(f'<{name}{a}>') if name in ('meta', 'br') else Markup(f'<{name}{a}>{text(children)}</{name}>')
 
-# %% ../nbs/32_report.ipynb #7d39c391
+# %% ../nbs/32_report.ipynb #e7d156b0
 def table(
     head,         # Headings
     rows,         # Lists of cells
@@ -62,7 +62,7 @@ def table(
 
 def fold(title, *inside) -> Markup: return tag('details', tag('summary', title), *inside)
 
-# %% ../nbs/32_report.ipynb #accc51d2
+# %% ../nbs/32_report.ipynb #c905a054
 @dataclass
 class RunRecord:
     "What the files of a run folder say."
@@ -94,7 +94,7 @@ class RunRecord:
         s = ' '.join(str(said).split()).replace(f'{self.run}/', '')
         if s not in self.missing: self.missing.append(s)
 
-# %% ../nbs/32_report.ipynb #12f3669e
+# %% ../nbs/32_report.ipynb #db363342
 def number(
     x           # Anything
 ):              # The finite number it is, or None
@@ -122,7 +122,7 @@ def _json(path):
     if not isinstance(d, dict): raise ValueError('no JSON object')
     return d
 
-# %% ../nbs/32_report.ipynb #c69bfe02
+# %% ../nbs/32_report.ipynb #ec644116
 def read_run(
     run: str | Path      # A run folder
 ) -> RunRecord:
@@ -152,7 +152,7 @@ def _read_rollouts(r):
         rows = r.read(f'rollouts/step_{s:06d}.jsonl.gz', lambda p: read_rollouts(r.run, s))
         if rows: r.rollouts[s] = [x for x in rows if isinstance(x, dict)]
 
-# %% ../nbs/32_report.ipynb #e76c5a03
+# %% ../nbs/32_report.ipynb #0c263c20
 def _read_findings(r):
     from nano_reasoner.diagnosis import diagnose, to_record
     found = r.read('findings.jsonl', _lines)
@@ -160,7 +160,7 @@ def _read_findings(r):
         found = r.read('metrics.jsonl', lambda p: [{**to_record(f), 'afterwards': True} for f in diagnose(sorted(r.steps + r.evals, key=lambda x: x['step']))])
     r.findings = found or []
 
-# %% ../nbs/32_report.ipynb #9b5f29ab
+# %% ../nbs/32_report.ipynb #56700f0b
 _DRAW = {'svg', 'g', 'defs', 'clipPath', 'path', 'rect', 'use', 'text', 'tspan'}
 _KEPT = re.compile(r'd|x|y|width|height|transform|clip-path|fill|stroke|(?:fill|stroke)-[a-z]+|opacity|text-anchor|font-size')
 _COLOURS = {'#0072b2': 'var(--train)', '#d55e00': 'var(--held)', '#000000': 'currentColor', '#dddddd': 'var(--rule)', '#666666': 'var(--soft)'}
@@ -192,7 +192,7 @@ def clean_svg(
     root = ElementTree.fromstring(svg)
     return tag('svg', *map(build, root), viewBox=root.get('viewBox'), role='img', aria_label=label)
 
-# %% ../nbs/32_report.ipynb #80a22dbe
+# %% ../nbs/32_report.ipynb #81266813
 def thin(
     rows: list,         # Metrics of steps
     key: str,           # The metric
@@ -204,7 +204,7 @@ def thin(
     mean = lambda part, key: sum(x[key] for x in part)/len(part)
     return [{'step': mean(part, 'step'), key: mean(part, key)} for i in range(0, len(rows), k) if (part := rows[i:i+k])], k
 
-# %% ../nbs/32_report.ipynb #8ed89c9b
+# %% ../nbs/32_report.ipynb #1838cab8
 PANELS = {     # Metric -> title, factor
     'reward': ('Reward in training', 1), 'accuracy': ('Right answers among samples, %', 100), 'held-out': ('Held-out accuracy, % (95% interval)', 100), 'loss': ('Loss: mean negative log-likelihood of a token', 1),
     'completion_length': ('Length of a completion, tokens', 1), 'truncated': ('Completions cut off, %', 100), 'no_signal': ('Groups with equal rewards, %', 100),
@@ -231,11 +231,12 @@ def panel(
     with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': key, 'text.parse_math': False}):
         fig, (ax,) = new_figure(1, 4.2, 2.5)
         draw_evals(ax, points, '', 1) if key == 'held-out' else draw_steps(ax, points, key, '', 0, 1 if key == 'learning_rate' else None)    # a schedule is not smoothed
-        ax.set_xlabel('step')
+        ax.set_xlabel('step'); ax.xaxis.get_major_locator().set_params(integer=True)
         if key in ('truncated', 'no_signal', 'clip_fraction'): ax.set_ylim(0, max(1, ax.get_ylim()[1]))
         svg = _svg(fig)
     first, last = (factor**(key == 'held-out')*p['accuracy' if key == 'held-out' else key] for p in (points[0], points[-1]))
-    said = f'{short(first)} at step {points[0]["step"]:,.0f}, {short(last)} at step {points[-1]["step"]:,.0f}'
+    said = f'{short(last)} at step {points[-1]["step"]:,.0f}'
+    if len(points) > 1: said = f'{short(first)} at step {points[0]["step"]:,.0f}, {said}'
     return tag('figure', tag('h3', title), clean_svg(svg, f'{key}-', f'{title}: {said}'), tag('figcaption', said, f'; each point is the mean of {k} steps' if k > 1 else None))
 
 def _svg(fig):
@@ -244,7 +245,7 @@ def _svg(fig):
     fig.savefig(out, format='svg', transparent=True, metadata={'Date': None})
     return out.getvalue()
 
-# %% ../nbs/32_report.ipynb #de2ef4b6
+# %% ../nbs/32_report.ipynb #1b68e190
 def curves(r: RunRecord) -> Markup:
     "All that was measured over the steps."
     kind, rows = phase(r), _derived(r)
@@ -255,7 +256,7 @@ def curves(r: RunRecord) -> Markup:
     ends = [(k.removeprefix('reward_'), f'{x[0][k]:.3g}', f'{x[-1][k]:.3g}') for k in terms if (x := [s for s in r.steps if number(s.get(k)) is not None])]
     return Markup(tag('div', *drawn.values(), _class='grid') + (fold('Reward by term', table(('term', 'first step', 'last step'), ends)) if ends else '') + (tag('p', f'Not measured: {", ".join(without)}.', _class='soft') if without else ''))
 
-# %% ../nbs/32_report.ipynb #fc7dd772
+# %% ../nbs/32_report.ipynb #a4a1e77b
 def _percent(x): return '–' if number(x) is None else f'{100*x:.1f}%'
 
 def _with_interval(e):
@@ -279,7 +280,7 @@ def _levels(result):
     rows = [(k or 'all', f'{v.correct} of {len(v.items)}', f'{_percent(v.accuracy)} ({100*v.interval[0]:.1f} to {100*v.interval[1]:.1f})', _percent(v.truncated), _percent(v.no_answer)) for k, v in by.items()]
     return table(('level', 'right', 'accuracy (95% interval)', 'cut off', 'no answer'), rows, 'numbers'), tag('p', 'Verdicts: ', ', '.join(f'{k} {v}' for k, v in result.reasons.items()))
 
-# %% ../nbs/32_report.ipynb #2d6aa04d
+# %% ../nbs/32_report.ipynb #34e07877
 def evaluations(r: RunRecord) -> Markup:
     "Accuracy on held-out problems, and what changed."
     best = max((e for e in r.evals if number(e.get('accuracy')) is not None and e['step']), key=lambda e: e['accuracy'], default=None)
@@ -294,7 +295,7 @@ def evaluations(r: RunRecord) -> Markup:
         out.append(fold([tag('strong', name), f': {_percent(e.accuracy)} of {e.n:,}'], tag('p', ', '.join(map(str, what))), *_levels(e)))
     return Markup(''.join(map(text, out)))
 
-# %% ../nbs/32_report.ipynb #b614baad
+# %% ../nbs/32_report.ipynb #5949adf8
 _RANK = {'error': 0, 'warning': 1, 'note': 2}
 
 def findings(r: RunRecord) -> Markup:
@@ -309,7 +310,7 @@ def findings(r: RunRecord) -> Markup:
     shown = sorted(r.findings, key=lambda f: _RANK.get(f.get('severity'), 3) if isinstance(f.get('severity'), str) else 3)
     return Markup((tag('p', 'Nothing was recorded during the run; this is what the rules say of its metrics afterwards.', _class='soft') if after else '') + tag('ul', *map(one, shown), _class='findings'))
 
-# %% ../nbs/32_report.ipynb #f1a536f6
+# %% ../nbs/32_report.ipynb #e896d61a
 def one_group(
     rows: list        # Records of the completions of a step
 ) -> list:            # The best and the worst of one group
@@ -342,7 +343,7 @@ def samples(r: RunRecord) -> Markup:
     step = lambda s, rows: [tag('h3', f'Step {s:,}'), tag('pre', rows[0].get('prompt'), _class='prompt'), *map(completion, rows)]
     return text([step(s, one_group(rows)) for s, rows in r.rollouts.items() if rows])
 
-# %% ../nbs/32_report.ipynb #10aa17cb
+# %% ../nbs/32_report.ipynb #e3d24563
 def account(r: RunRecord) -> list:     # (quantity, value)
     "Time and tokens of a run."
     total = lambda k: sum(number(x.get(k)) or 0 for x in r.steps)
@@ -359,7 +360,7 @@ def account(r: RunRecord) -> list:     # (quantity, value)
     if total('seconds_generate') and total('tokens'): rows.append(('tokens a second while sampling', f'{total("tokens")/total("seconds_generate"):,.0f}'))
     return rows
 
-# %% ../nbs/32_report.ipynb #cc500d5b
+# %% ../nbs/32_report.ipynb #9441516a
 def settings(r: RunRecord) -> Markup:
     "The configuration: what differs from the defaults, and all of it."
     if not r.config_text: return tag('p', 'Not known.')
@@ -385,7 +386,7 @@ def provenance(r: RunRecord) -> Markup:
             ('checkpoints', ', '.join(p.name for _, p in reversed(checkpoints_of(r.run))) or 'none'), ('best', f'step {best["step"]}' if best.get('step') is not None else None)]
     return table((), [(k, v) for k, v in rows if v])
 
-# %% ../nbs/32_report.ipynb #c332b10a
+# %% ../nbs/32_report.ipynb #780880c6
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c1e21;--soft:#5b616b;--card:#f4f5f7;--rule:#d5d9df;--train:#0072b2;--held:#b34a00;--good:#00684a;--bad:#b3261e;--warning:#8a5300}
 @media (prefers-color-scheme:dark){:root{--bg:#15171a;--fg:#e6e8ea;--soft:#a3a9b3;--card:#1f2226;--rule:#3a3f46;--train:#5ab5ea;--held:#f2a06b;--good:#5fcf9f;--bad:#ff8f85;--warning:#f0bb62}}
@@ -411,7 +412,7 @@ def policy() -> str:
     "The content security policy: the style sheet by its hash, nothing else."
     return f"default-src 'none'; style-src 'sha256-{b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
 
-# %% ../nbs/32_report.ipynb #e50e0fed
+# %% ../nbs/32_report.ipynb #f2273113
 def title_of(r: RunRecord) -> tuple:      # (title, sentence about the state)
     "What the run is called, and whether it has ended."
     if phase(r) == 'sft': name = 'Cold start (SFT)'
@@ -431,10 +432,10 @@ def tiles(r: RunRecord) -> Markup:
     ends = _with_interval(last).partition(' (')[2].rstrip(')')
     rows = [(_percent(last.get('accuracy')), f'held-out accuracy at step {last["step"]:,}' + (f', 95% interval {ends}' if ends else '') if last else 'held-out accuracy: not measured'),
             *([(_percent(first.get('accuracy')), f'at step {first["step"]:,}, before')] if len(r.evals) > 1 else []), (a['steps'], 'steps'), (a['time of the steps'], 'of training'),
-            *[(a[k], k) for k in ('tokens generated', 'tokens trained on') if k in a][:1], (str(count['error'] + count['warning']), f'errors and warnings, {count["note"]} notes')]
+            *[(a[k], k) for k in ('tokens generated', 'tokens trained on') if k in a][:1], (str(count['error'] + count['warning']), f'errors and warnings, {count["note"]} note{"s"*(count["note"] != 1)}')]
     return tag('ul', [tag('li', tag('b', v), tag('span', k)) for v, k in rows], _class='tiles')
 
-# %% ../nbs/32_report.ipynb #91d59c70
+# %% ../nbs/32_report.ipynb #d7477192
 def report_html(
     run: str | Path     # A run folder
 ) -> str:               # An HTML document
@@ -465,7 +466,7 @@ def write_report(
     except OSError as e: raise UserError(f'cannot write the report: {e.strerror}', str(out), fix='--out names another file') from e
     return out
 
-# %% ../nbs/32_report.ipynb #3657715f
+# %% ../nbs/32_report.ipynb #60ff9d10
 _OURS = ('metrics.jsonl', 'config.yaml', 'rollouts', 'finished.json')
 
 def find_run(
