@@ -85,6 +85,8 @@ class Checkup:
         facts = [f'{k}: {v}' for k, v in self.facts.items()]
         return printable('\n'.join([*facts, self.summary(), *map(str, self.findings)]))
     __repr__ = __str__
+    @classmethod
+    def of(cls, e: UserError) -> 'Checkup': return cls((finding('cannot_load', 'error', e.what + f' ({e.where})'*bool(e.where), e.fix or e.allowed),))
     def __add__(self, other): return Checkup(tuple(sorted(self.findings + other.findings, key=lambda f: -f.rank)), {**self.facts, **other.facts}, {**self.seconds, **other.seconds})
 
 CHECKS: dict[str, list] = dict(machine=[], start=[], full=[])
@@ -112,7 +114,7 @@ def run_checks(
         for f in (f for k in kinds for f in CHECKS[k]):
             begin = time.perf_counter()
             try: found += f(setup)
-            except UserError as e: found.append(finding('cannot_load', 'error', e.what, e.fix or e.allowed, where=e.where))
+            except UserError as e: found += Checkup.of(e).findings
             seconds[f.__name__] = time.perf_counter() - begin
     return Checkup(tuple(sorted(found, key=lambda f: -f.rank)), dict(setup.facts), seconds)
 
@@ -296,7 +298,7 @@ def difference(
     d = (a - b)[mask].float()
     worst, mean = float((d.exp() - 1).abs().max()), float(d.abs().mean())
     half = p.model.info.get('dtype', 'float32') != 'float32' or p.model.info.get('load_in_4bit')
-    bad = (worst > p.limit('ratio_half') and mean > p.limit('gap_half')/5) or mean > p.limit('gap_half') if half else worst > p.limit('ratio_float32')
+    bad = mean > p.limit('gap_half') if half else worst > p.limit('ratio_float32')
     return worst, mean, bad or not math.isfinite(worst)
 
 def explain(
