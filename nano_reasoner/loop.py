@@ -9,6 +9,7 @@ __all__ = ['order_of_pass', 'next_rows', 'Loop', 'Interrupted', 'UntilStopped']
 
 # %% ../nbs/26_loop.ipynb #4b34a3ce
 import json, math, time, warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,7 +22,9 @@ from .config import UserError, load_config
 from .data import write_record
 from .diagnosis import Diagnosis, FindingsTracker
 from .evaluate import EvalResult, evaluate, versions
+from .faults import name_samples
 from .mirror import fetch_newer, mirror_checkpoint, mirror_of
+from .optimizer import NonFiniteError
 from .policy import UnifiedPolicyModel, choose_device, seed_everything
 from .rollout import NativeEngine
 from .state import load_optimizer_state, load_rng_state, optimizer_state, rng_state
@@ -122,6 +125,26 @@ def trackers(self: Loop) -> list:
     log = self.cfg.logging
     return ([JSONLTracker(self.run)] + ([RolloutTracker(self.run)] if log.rollouts and self.algo else []) + ([ConsoleProgress()] if self.progress else [])
             + [FindingsTracker(self.run), Diagnosis()] + ([WandbTracker(self.cfg, self.run)] if log.use_wandb else []))
+
+# %% ../nbs/26_loop.ipynb #fcec8617
+@patch
+@contextmanager
+def guarded(self: Loop,
+    rows,      # The problems of the batch, one for each row
+    keep       # Called with the faults, to keep the batch; returns a path
+):
+    "Keep a batch in which something is not finite."
+    faults, error, path = self.optimizer.faults, None, None
+    faults.clear()
+    try: yield
+    except NonFiniteError as e: error = e
+    if faults and self.run is not None: path = keep(faults)
+    if error: raise NonFiniteError(f'step {self.step + 1}: {error}\n  samples: {name_samples(faults, rows)}\n  batch: {path or "not kept"}', error.fault) from None
+
+@patch
+def skipped_for(self: Loop, rows) -> dict:
+    "What was not finite in the last step, as a metric; empty if there was nothing."
+    return dict(skipped_for=name_samples(self.optimizer.faults, rows)) if self.optimizer.faults else {}
 
 # %% ../nbs/26_loop.ipynb #85415685
 @patch

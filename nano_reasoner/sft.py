@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 from .config import UserError
 from .data import encode_prompt, template_facts
+from .faults import dump_examples
 from .policy import Tokens, UnifiedPolicyModel
 from .rollout import pad_stack
 from .trainer import Loop, next_rows
@@ -59,17 +60,21 @@ class SFTTrainer(Loop):
         limit = micro_limit(self.model, self.cfg.training.micro_tokens, self.cfg.training.memory)
         tokens, total = stack_examples(self.model, examples), 0.
         N = int(tokens.completion_mask.sum())
-        self.optimizer.opt.zero_grad(set_to_none=True)
+        texts = [tuple(map(self.model.tokenizer.decode, pair)) for pair in examples]
+        names = [dict(id=p[-60:]) for p, _ in texts]
+        self.optimizer.begin()
         self.model.train()
-        try:
-            for rows in micro_batches(tokens, limit, packed=self.model.layout == 'packed'):
-                self.control.checkpoint()
-                loss = -self.model.logprobs(tokens.select(rows)).sum() / N
-                self.optimizer.backward(loss)
-                total += float(loss.detach())
-            metrics = self.optimizer.step()
-        finally: self.model.eval()
-        return dict(loss=total, tokens=N, **metrics)
+        with self.guarded(names, lambda faults: dump_examples(self.run, self.step + 1, examples, texts, faults)):
+            try:
+                for rows in micro_batches(tokens, limit, packed=self.model.layout == 'packed'):
+                    self.control.checkpoint()
+                    logp = self.model.logprobs(tokens.select(rows))
+                    loss = -logp.sum() / N
+                    self.optimizer.backward(loss, rows, logprobs=logp)
+                    total += float(loss.detach())
+                metrics = self.optimizer.step()
+            finally: self.model.eval()
+        return dict(loss=total, tokens=N, **metrics, **self.skipped_for(names))
 
 # %% ../nbs/27_sft.ipynb #f2ec4caa
 @patch

@@ -22,9 +22,9 @@ from .algorithm import refill_plan
 from .answers import extract
 from .checkpoints import find_latest_checkpoint, folder_in_series, is_finished, resolve_checkpoint, run_folder
 from .config import Config, UserError, load_config
-from .faults import dump_batch, name_samples
+from .faults import dump_batch
 from .loop import Loop, next_rows, order_of_pass
-from .optimizer import NonFiniteError, Optimizer
+from .optimizer import Optimizer
 from .policy import UnifiedPolicyModel
 from .rewards import Scores, score
 from .rollout import Rollout
@@ -87,13 +87,12 @@ class UnifiedReasoningTrainer(Loop):
         old, ref, values = self.probabilities(rollout)
         adv     = self.algo.advantages(rollout, scores, old, ref, values, keep)
         self.call('after_rollout', rollout, scores, adv)
-        with self.guarded(rollout, scores, adv):
+        with self.guarded(rollout.rows, lambda faults: dump_batch(self.run, self.step + 1, rollout, scores, adv, faults)):
             metrics = self.no_reward(scores) if not scores.valid.any() else update(self.model, self.optimizer, self.algo, rollout, adv, t.ppo_epochs, t.mini_batches, t.micro_tokens, old, ref,
                              seed=seed, control=self.control, values_old=values, memory=t.memory)
         clock('update')
-        if self.optimizer.faults: metrics['skipped_for'] = name_samples(self.optimizer.faults, rollout.rows)
         if values is not None: metrics['explained_variance'] = explained_variance(values.cpu(), adv.returns, adv.mask)
-        return {**metrics, **summary(rollout, scores, adv), **more, **clock.times}
+        return {**metrics, **self.skipped_for(rollout.rows), **summary(rollout, scores, adv), **more, **clock.times}
 
 # %% ../nbs/26_trainer.ipynb #c6dd4b56
 class Stopwatch:
@@ -145,18 +144,6 @@ def make_step(self: UnifiedReasoningTrainer) -> dict:
     return self.train_step(self.next_problems(self.problems_per_step))
 
 # %% ../nbs/26_trainer.ipynb #0fad7e32
-@patch
-@contextlib.contextmanager
-def guarded(self: UnifiedReasoningTrainer, rollout, scores, adv):
-    "Keep the batch if something in it is not finite; say which step and samples if that ends the run."
-    faults, error = self.optimizer.faults, None
-    faults.clear()
-    try: yield
-    except NonFiniteError as e: error = e
-    if not faults: return
-    path = dump_batch(self.run, self.step + 1, rollout, scores, adv, faults) if self.run is not None else None
-    if error: raise NonFiniteError(f'step {self.step + 1}: {error}\n  samples: {name_samples(faults, rollout.rows)}\n  batch: {path or "not kept, there is no run folder"}', error.fault) from None
-
 @patch
 def no_reward(self: UnifiedReasoningTrainer, scores) -> dict:
     "The metrics of a step without a usable reward."
