@@ -78,6 +78,7 @@ class Loop:
         self.start = weights_id(model.name)
         seed_everything(self.cfg.seed)
         self.engine = engine or NativeEngine(model, max(self.rows_at_once, 1))
+        self.model.layout                               # decided on the weights a run begins with, and so the same when it is resumed
         self.optimizer = self.make_optimizer()
 
     def __repr__(self):
@@ -168,7 +169,7 @@ def save(self: Loop,
         if must or self.unsaved >= 3: raise
         return warnings.warn(f'{e}\n  training goes on')
     self._saved_as, self.unsaved = key, 0
-    self.mirror()
+    if not self.finished(): self.mirror()                    # the last one is mirrored when the run is closed
     return self.saved
 
 @patch
@@ -344,6 +345,8 @@ def one(self: Loop):
 def close(self: Loop):
     "The last checkpoint; a run that came to its end is finished."
     folder = self.save(must=True)
-    if not self.finished() or self.eval_due and self.eval_dataset: return
-    if self.best is None: mark_best(self.run, folder, {'step': self.step})
-    mark_finished(self.run, step=self.step, seconds=self.seconds)
+    if not self.finished(): return
+    if not (self.eval_due and self.eval_dataset):            # an evaluation was broken off
+        if self.best is None: mark_best(self.run, folder, {'step': self.step})
+        mark_finished(self.run, step=self.step, seconds=self.seconds)
+    self.mirror()
