@@ -59,9 +59,9 @@ def _merged_weight(layer):
     "W + s B A of a layer, (out, in), in the format of W; None if it cannot be merged."
     base, active = layer.base_layer, layer.active_adapters
     if layer.disable_adapters or not base.weight.is_floating_point() or layer.lora_variant or not all(a in layer.lora_A for a in active): return None
-    W = base.weight.float()
-    for a in active: W = W + layer.get_delta_weight(a).float()
-    return (W.t() if layer.fan_in_fan_out else W).to(base.weight.dtype)
+    W = base.weight.t() if layer.fan_in_fan_out else base.weight
+    for a in active: W = torch.addmm(W, layer.lora_B[a].weight.to(W.dtype), layer.lora_A[a].weight.to(W.dtype), alpha=layer.scaling[a])
+    return W
 
 @contextlib.contextmanager
 @torch.no_grad()

@@ -25,6 +25,7 @@ class Packing:
     slots: torch.Tensor          # (B,) int64, the place p*G + g of each row of the batch
     prompts: dict = field(default_factory=dict)  # layer -> keys and values of the prompts, each (P,K,S,D), if `keep`
     keep: bool = False           # Keep them?
+    _biases: tuple | None = None
 
     @property
     def n_prompt(self) -> int:
@@ -74,23 +75,24 @@ def scatter(
 def sdpa(
     q, k, v,          # (n,H,L,D), (n,K,M,D), (n,K,M,D); H is a multiple of K
     scale,            # Factor of the products
-    bias=None,        # (n,1,L,M) added to the products; None: causal
+    bias              # (n or 1,1,L,M) added to the products
 ):                    # (n,H,L,D)
     "Scaled dot-product attention with grouped queries."
-    shared = q.shape[1] != k.shape[1]
-    if shared and q.device.type != 'cpu': k, v = (x.repeat_interleave(q.shape[1]//x.shape[1], 1) for x in (k, v))
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=bias is None, scale=scale, enable_gqa=shared and q.device.type == 'cpu')
+    (n, H, L, D), K = q.shape, k.shape[1]
+    out = F.scaled_dot_product_attention(q.reshape(n, K, H//K*L, D), k, v, attn_mask=bias.repeat(1, 1, H//K, 1), scale=scale)
+    return out.view(n, H, L, D)
 
 # %% ../nbs/04_attention.ipynb #72a402e5
 @patch
-def bias(self: Packing, dtype):    # (P*G,1,T,S+T) in `dtype`
-    "0 where a completion's token may look, minus infinity elsewhere."
-    P, G, T = self.slot_mask.shape
-    S, dev = self.prompt_mask.shape[1], self.ids.device
-    if getattr(self, '_bias', None) is None or self._bias.dtype != dtype:
-        see = torch.cat([self.prompt_mask[:, None].expand(P, T, S), torch.ones(T, T, dtype=torch.bool, device=dev).tril().expand(P, T, T)], 2)
-        self._bias = torch.zeros(P, T, S+T, dtype=dtype, device=dev).masked_fill_(~see, float('-inf'))
-    return self._bias[:, None, None].expand(P, G, 1, T, S+T).reshape(P*G, 1, T, S+T)
+def biases(self: Packing, dtype) -> tuple:    # (1,1,S,S) for prompts and (P*G,1,T,S+T) for completions, in `dtype`
+    "0 where a token may look, minus infinity elsewhere."
+    if self._biases is None or self._biases[0].dtype != dtype:
+        (P, G, T), S, dev = self.slot_mask.shape, self.prompt_mask.shape[1], self.ids.device
+        causal = lambda n: torch.ones(n, n, dtype=torch.bool, device=dev).tril()
+        see = torch.cat([self.prompt_mask[:, None].expand(P, T, S), causal(T).expand(P, T, T)], 2)
+        made = lambda x: torch.zeros(x.shape, dtype=dtype, device=dev).masked_fill_(~x, float('-inf'))
+        self._biases = made(causal(S))[None, None], made(see)[:, None, None].expand(P, G, 1, T, S+T).reshape(P*G, 1, T, S+T)
+    return self._biases
 
 @patch
 def __call__(self: Packing,
@@ -100,14 +102,14 @@ def __call__(self: Packing,
 ):                     # (1,N,H,D)
     "Attention of one layer."
     q, k, v = (x[0].transpose(0, 1) for x in (q, k, v))
-    n, (P, G, T), S = self.n_prompt, self.slot_mask.shape, self.prompt_mask.shape[1]
+    n, (P, G, T), (causal, beside) = self.n_prompt, self.slot_mask.shape, self.biases(q.dtype)
     qp, kp, vp = (gather(x[:n], self.prompt_mask).transpose(1, 2) for x in (q, k, v))
     if self.keep: self.prompts[layer] = kp, vp
-    out = scatter(sdpa(qp, kp, vp, scale).transpose(1, 2), self.prompt_mask)
+    out = scatter(sdpa(qp, kp, vp, scale, causal).transpose(1, 2), self.prompt_mask)
     if not T: return out[None]
     qc, kc, vc = (gather(x[n:], self.slot_mask).transpose(2, 3) for x in (q, k, v))                       # (P,G,heads,T,D)
     lend = lambda p, c: torch.cat([p[:, None].expand(P, G, *p.shape[1:]), c], 3).flatten(0, 1)
-    own = sdpa(qc.flatten(0, 1), lend(kp, kc), lend(vp, vc), scale, self.bias(q.dtype))
+    own = sdpa(qc.flatten(0, 1), lend(kp, kc), lend(vp, vc), scale, beside)
     return torch.cat([out, scatter(own.transpose(1, 2).reshape(P, G, T, *q.shape[1:]), self.slot_mask)])[None]
 
 # %% ../nbs/04_attention.ipynb #bfec308c
