@@ -160,7 +160,7 @@ def bench_inputs(
     data: str | None = None      # .jsonl with `question` and `answer`; None: GSM8K of NANO_REASONER_DATA
 ) -> tuple:                      # (model, data file, number format, a sentence)
     "What to measure with."
-    there = sorted(Path(os.environ['NANO_REASONER_MODELS']).glob('**/config.json')) if os.environ.get('NANO_REASONER_MODELS') else []
+    there = [p for pattern in ('config.json', '*/config.json') for p in sorted(Path(os.environ.get('NANO_REASONER_MODELS') or '/nonexistent').glob(pattern))]
     gsm8k = Path(os.environ.get('NANO_REASONER_DATA') or '/nonexistent')/'gsm8k'/'train.jsonl'
     tiny = model is None and not there
     if tiny: model = tiny_model(folder)
@@ -233,18 +233,21 @@ def sampler_check(
     policy: UnifiedPolicyModel,
     rollout,                    # What the engine generated
     seed: int                   # With this seed
-) -> dict:                      # tokens, same_tokens, ratio_max, ratio_mean, update_ratio_max
+) -> dict:                      # tokens, same_tokens, draw_gap, ratio_max, ratio_mean, update_ratio_max
     "Compare a rollout with plain passes over each completion alone."
-    same, gaps = [], []
+    same, missed, gaps = [], [], []
     for i in range(len(rollout)):
         prompt, ids = rollout.prompt_ids[i][rollout.prompt_mask[i]], rollout.completion_ids[i][rollout.completion_mask[i]]
         z = policy.model(torch.cat([prompt, ids])[None]).logits[0, len(prompt)-1:-1]
         u = uniforms(seed, [i], rollout.completion_ids.shape[1])[0][:len(ids)].to(z.device)
         same.append(draw(z, u, rollout.temperature)[0] == ids)
-        logp = (z.float()/rollout.temperature).log_softmax(-1).gather(1, ids[:, None])[:, 0]
+        p = (z.double()/rollout.temperature).softmax(-1)
+        below, own = (p.cumsum(-1) - p).gather(1, ids[:, None])[:, 0], p.gather(1, ids[:, None])[:, 0]
+        missed.append(torch.maximum(below - u, u - below - own).clamp(min=0))
+        logp = own.log()
         gaps.append(((logp - rollout.logprobs[i][:len(ids)]).exp() - 1).abs())
-    same, gaps = torch.cat(same), torch.cat(gaps)
-    return dict(tokens=len(same), same_tokens=float(same.float().mean()), ratio_max=float(gaps.max()), ratio_mean=float(gaps.mean()), update_ratio_max=ratio_error(policy, rollout))
+    same, missed, gaps = map(torch.cat, (same, missed, gaps))
+    return dict(tokens=len(same), same_tokens=float(same.float().mean()), draw_gap=float(missed.max()), ratio_max=float(gaps.max()), ratio_mean=float(gaps.mean()), update_ratio_max=ratio_error(policy, rollout))
 
 @torch.no_grad()
 def nudge(policy: UnifiedPolicyModel, size: float = .01):

@@ -123,5 +123,5 @@ def print_step(result: dict, limits: dict):      # As for `explain`
 def print_check(result: dict):
     "What the checks after a measurement found."
     c = result['check']
-    print(f'check in {result["terms"]["dtype"]}: {c["same_tokens"]:.2%} of {c["tokens"]:,} tokens are those a plain pass draws; |ratio - 1| at most {c["update_ratio_max"]:.1e} for the update, {c["ratio_max"]:.1e} for a plain pass (mean {c["ratio_mean"]:.1e}); '
+    print(f'check in {result["terms"]["dtype"]}: {c["same_tokens"]:.2%} of {c["tokens"]:,} tokens are those a plain pass draws, the others off by {c["draw_gap"]:.0e} of probability at most; |ratio - 1| at most {c["update_ratio_max"]:.1e} for the update, {c["ratio_max"]:.1e} for a plain pass (mean {c["ratio_mean"]:.1e}); '
           + ('frozen weights unchanged' if c['frozen_same'] else 'FROZEN WEIGHTS CHANGED'))
