@@ -297,7 +297,7 @@ def falling_accuracy(h: History) -> Finding | None:
 def zero_gradient(h: History) -> Finding | None:
     "The gradient is 0 although there is something to learn from."
     last = h.steps[-h.limit('window'):]
-    if len(last) == h.limit('window') and all(d.get('grad_norm') == 0 and not d.get('no_signal') and not d.get('skipped') for d in last):
+    if len(last) == h.limit('window') and all(d.get('grad_norm') == 0 and not d.get('no_signal') and not d.get('skipped') and d.get('groups_no_signal', -1) != d.get('groups') for d in last):
         return finding('gradient_zero', 'error', f'the gradient is exactly 0 in {len(last)} steps in a row', steps=len(last))
 
 @rule
