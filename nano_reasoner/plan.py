@@ -215,12 +215,10 @@ def block_bytes(shape: Shape, how: Choice) -> int:
     return round((4 if r else 4 + b)*normed + b*(3*a + 2*kv) + 4*shape.heads + 3*b*m + b*(2*h + m) + b*r*len(targeted(shape, how))/shape.layers)
 
 # %% ../nbs/24_plan.ipynb #5bb5d5f2
-def lent_bytes(shape: Shape, how: Choice, S: int, T: int,
-    groups: int = 2,      # Prompts in the batch; one group can share one table
-    cuda: bool = False
-) -> int:
-    "What one block keeps besides for one completion of `T` tokens after a prompt of `S`."
-    return how.stream*(S + T)*(2*(shape.heads if cuda else shape.kv_heads)*shape.head_dim + T*(groups > 1))
+def lent_bytes(shape: Shape, how: Choice, rows: float, S: int, T: int) -> float:
+    "What one block keeps besides for `rows` completions of `T` tokens after prompts of `S`."
+    shared = shape.heads//shape.kv_heads
+    return how.stream*(rows*(S + T)*(2*shape.kv_heads*shape.head_dim + shared*T) + shared*S*S)
 
 # %% ../nbs/24_plan.ipynb #63700238
 def optimizer_bytes(
@@ -268,12 +266,12 @@ def sampling(shape: Shape, how: Choice, P: int, G: int, S: int, T: int) -> dict:
     return {'keys and values': (kv*P*(S + G*T) + kv*P*G*T/shape.layers, f'{P} x ({S} + {G} x {T}) tokens of {kv/1e3:.0f} kB'),
             'activations': (P*S*wide*how.stream, ''), 'logits': (P*G*shape.vocab*(2*how.stream + 4), f'{P*G} rows')}
 
-def training(shape: Shape, how: Choice, N: int, G: int, S: int, T: int, cuda: bool = True) -> dict:    # {part: (bytes, note)}
+def training(shape: Shape, how: Choice, N: int, G: int, S: int, T: int) -> dict:    # {part: (bytes, note)}
     "What the update needs besides, with `N` tokens in a pass."
     from nano_reasoner.head import chunk_size
     groups = max(N/(S + G*T), 1)
     rows = (N - groups*S)/T                                          # completions in a pass
-    block = N*block_bytes(shape, how) + rows*lent_bytes(shape, how, S, T, groups, cuda)
+    block = N*block_bytes(shape, how) + lent_bytes(shape, how, rows, S, T)
     kept = N*shape.hidden*how.stream*shape.layers + block if how.checkpointing else block*shape.layers
     chunk = round(min(chunk_size(shape.vocab), rows*T))
     logits, back = chunk*shape.vocab*4*COPIES, N*how.stream*(4*shape.hidden + 3*shape.inner)      # one after the other: logits, then the gradients inside a block
@@ -342,7 +340,7 @@ def make_plan(cfg: Config, shape: Shape, device: Device, prompt: int) -> Plan:
     t, e, algo, how, cuda = cfg.training, cfg.eval, from_config(cfg), choose(shape, cfg.model, device), device.kind == 'cuda'
     N, optimizer = micro_limit(cfg, shape, how, device, prompt), choose_optimizer(torch.device(device.kind), shape.params, t.optimizer)[0]
     write = sampling(shape, how, t.batch_size, t.group_size, prompt, t.max_new_tokens)
-    learn = training(shape, how, N, t.group_size, prompt, t.max_new_tokens, cuda)
+    learn = training(shape, how, N, t.group_size, prompt, t.max_new_tokens)
     answer = sampling(shape, how, e.batch_size, 1, prompt, e.max_new_tokens or t.max_new_tokens)
     at = lambda d, k: d.get(k, (0, ''))
     moving = [Row(k, at(write, k)[0], at(learn, k)[0], at(answer, k)[0], at(learn, k)[1] or at(write, k)[1]) for k in {**write, **learn}]
