@@ -17,7 +17,8 @@ import typer
 
 from .checkpoints import check_writable, folder_in_series, is_finished, prepare_run, run_folder, steps
 from .config import UserError, load_config, template
-from .console import Algo, ConfigFile, Fresh, Preset, Settings, Variant, app, as_overrides, check_lengths, main, quiet_libraries, stoppable
+from .console import Algo, ConfigFile, Force, Fresh, Preset, Settings, Variant, app, as_overrides, check_lengths, main, quiet_libraries
+from .mirror import fetch_newer, mirror_of
 from . import ask     # evaluate, compare, chat, infer
 
 # %% ../nbs/40_cli.ipynb #2f9e9519
@@ -90,15 +91,18 @@ def run_before(
     cfg,           # The Config
     slug: str,     # 'sft' or the algorithm's
     fresh: bool,   # Begin a new run in any case
-    phase: str     # 'sft' or 'rl'
+    phase: str,    # 'sft' or 'rl'
+    force: bool = False   # Take over changed settings that are refused otherwise
 ) -> tuple:        # (run folder, 'new' | 'resume' | 'finished')
     "What starting this run will mean; a `UserError` if it cannot start. A new folder is not made yet."
     folder = run_folder(cfg.paths.output_dir, slug, cfg.paths.run_name)
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir(): raise UserError(f'`{there}` is a file, not a folder', 'paths.output_dir', 'a folder you may write to', 'paths.output_dir=...')
     check_writable(there)
+    mirror_of(folder, cfg)                              # is it there?
     folder = folder_in_series(folder, cfg, fresh)
-    if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase)
+    if not fresh: fetch_newer(folder, cfg)
+    if not fresh and (steps(folder) or is_finished(folder)): return prepare_run(folder, cfg, False, phase, force)
     return folder, 'new'
 
 # %% ../nbs/40_cli.ipynb #cf69c455
@@ -159,18 +163,19 @@ def load_parts(
 # %% ../nbs/40_cli.ipynb #5341e963
 def fit(
     trainer,        # A Loop
-    fresh: bool     # Begin a new run in any case
+    fresh: bool,    # Begin a new run in any case
+    force: bool     # Take over what is refused otherwise
 ):
     "Run to the end or to a signal, and say what is there then."
     from nano_reasoner.stats import wilson
     from nano_reasoner.optimizer import NonFiniteError
     print(memory_facts(trainer.model, trainer.optimizer), flush=True)
-    try:
-        with stoppable(trainer.control) as got: trainer.fit(fresh)
-    except NonFiniteError as e: raise UserError(str(e), str(trainer.run), fix='lower the learning rate; the checkpoints are untouched') from e
-    if got and not trainer.finished():
+    try: trainer.fit(fresh, force)
+    except (KeyboardInterrupt, SystemExit):
+        if trainer.signal is None: raise                # a second Ctrl-C: nothing was saved
         print(f'stopped after step {trainer.step}, saved in {trainer.saved}; the same command{" without --fresh" if fresh else ""} goes on from there')
-        raise typer.Exit(128 + got[0])
+        raise typer.Exit(128 + trainer.signal) from None
+    except NonFiniteError as e: raise UserError(str(e), str(trainer.run), fix='look at the batch, lower the learning rate; the checkpoints are untouched') from e
     best = trainer.best
     if best:
         n, correct = best['n'], round(best['accuracy']*best['n'])
@@ -178,16 +183,16 @@ def fit(
         print(f'best: {best["accuracy"]:.1%} correct ({correct} of {n} held-out problems, 95% interval {100*low:.1f} to {100*high:.1f}), at step {best["step"]}')
     print(f'next: nano-reasoner evaluate {trainer.run/"best"}')
 
-def announce(label, cfg, slug, fresh, phase, start) -> bool:
+def announce(label, cfg, slug, fresh, force, phase, start) -> bool:
     "Say what the start means; whether there is anything to do."
-    folder, state = run_before(cfg, slug, fresh, phase)
+    folder, state = run_before(cfg, slug, fresh, phase, force)
     if state == 'finished': print(f'{label}: {folder} is finished, nothing to do; --fresh begins a new run'); return False
     print(f'{label} in {folder}: ' + ('goes on with the run that is there' if state == 'resume' else start), flush=True)
     return True
 
 # %% ../nbs/40_cli.ipynb #b36d969a
 @app.command()
-def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, fresh: Fresh = False):
+def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, fresh: Fresh = False, force: Force = False):
     """Cold start: supervised fine-tuning on worked solutions.
 
     Teaches the model to think in <think>...</think> and to put its answer into \\boxed{}. The run is written to <paths.output_dir>/sft: config.yaml, metrics.jsonl, checkpoints step_*/, best/.
@@ -198,18 +203,18 @@ def sft(settings: Settings = None, config: ConfigFile = None, preset: Preset = N
     nano-reasoner sft model.name=tiny-arith data.dataset_name=arithmetic sft.steps=300 sft.learning_rate=1e-3 eval.max_new_tokens=40
     """
     cfg = load_config(config, as_overrides(settings), preset)
-    if not announce('SFT', cfg, 'sft', fresh, 'sft', f'begins from {cfg.model.name}'): return
+    if not announce('SFT', cfg, 'sft', fresh, force, 'sft', f'begins from {cfg.model.name}'): return
     policy, data, held = load_parts(cfg, cfg.model.name, 'sft', cfg.sft.max_samples)
     from nano_reasoner.sft import SFTTrainer
-    fit(SFTTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
+    fit(SFTTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh, force)
 
 # %% ../nbs/40_cli.ipynb #7208c2cd
 @app.command()
-def train(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, algo: Algo = None, variant: Variant = None, fresh: Fresh = False):
+def train(settings: Settings = None, config: ConfigFile = None, preset: Preset = None, algo: Algo = None, variant: Variant = None, fresh: Fresh = False, force: Force = False):
     """Reinforcement learning from answers that can be checked.
 
     Begins from training.init_from, else from the newest checkpoint of <paths.output_dir>/sft, else from model.name itself. The run is written to <paths.output_dir>/<algorithm>: config.yaml, metrics.jsonl,
-    rollouts/ with every completion, eval/, checkpoints step_*/, best/. The same command goes on with an unfinished run; with changed settings it shows the difference and stops.
+    rollouts/ with every completion, eval/, checkpoints step_*/, best/. The same command goes on with an unfinished run; with changed settings it shows the difference and, if they make it another experiment, stops.
 
     \b
     nano-reasoner train --config configs/base.yaml --algo DR.GRPO
@@ -219,9 +224,9 @@ def train(settings: Settings = None, config: ConfigFile = None, preset: Preset =
     from nano_reasoner.trainer import UnifiedReasoningTrainer, check_rl, starting_point
     algorithm = check_rl(cfg)
     start, sentence = starting_point(cfg)
-    if not announce(algorithm.label, cfg, algorithm.slug, fresh, 'rl', sentence): return
+    if not announce(algorithm.label, cfg, algorithm.slug, fresh, force, 'rl', sentence): return
     policy, data, held = load_parts(cfg, start, 'rl', cfg.training.max_samples)
-    fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh)
+    fit(UnifiedReasoningTrainer(policy, cfg, dataset=data, eval_dataset=held), fresh, force)
 
 # %% ../nbs/40_cli.ipynb #fb4b1f77
 @app.command()

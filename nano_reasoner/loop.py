@@ -153,7 +153,7 @@ def state_now(self: Loop) -> tuple:     # (what JSON can hold, name -> tensor)
     "What a checkpoint holds besides the weights."
     (adamw, moments), (rng, generators), wandb = optimizer_state(self.optimizer.opt), rng_state(), self.run/'wandb.json'
     return dict(step=self.step, seconds=self.seconds, best=self.best, last_eval=self.last_eval, adamw=adamw, optimizer=self.optimizer.counters(), rng=rng, taken=self.taken, drawn=self.drawn, tokens=self.tokens,
-                data=self.data_id(), start=self.start, model=self.model.info, config=self.cfg.to_dict(), versions=list(versions()),
+                data=self.data_id(), start=self.start, model=self.model.info, too_large=getattr(self.model, '_too_large', None), config=self.cfg.to_dict(), versions=list(versions()),
                 wandb=json.loads(wandb.read_text()) if wandb.exists() else None), moments | generators
 
 @patch
@@ -222,6 +222,7 @@ def restore(self: Loop,
     load_optimizer_state(self.optimizer.opt, state['adamw'], tensors)
     self.optimizer.load_counters(state['optimizer'])
     load_rng_state(state['rng'], tensors)
+    if state['too_large']: self.model._too_large = state['too_large']       # the sizes of micro-batches decide the last bits
     for k in ('step', 'seconds', 'best', 'last_eval', 'taken', 'drawn', 'tokens'): setattr(self, k, state[k])
     if state['wandb'] and not (self.run/'wandb.json').exists(): write_atomic(self.run/'wandb.json', json.dumps(state['wandb']))
     best = self.run/'best'

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from .atomic import read_manifest, verify, write_atomic
 from .checkpoints import _commits, find_latest_checkpoint, load_state, mark_best, step_name
-from .config import UserError
+from .config import UserError, load_config
 
 # %% ../nbs/21_mirror.ipynb #4659dd07
 class Folder:
@@ -74,7 +74,7 @@ def contents(
 ) -> dict:      # Name in the archive -> path
     "What belongs into the archive of a checkpoint."
     mine = {f'{checkpoint.name}/{p.relative_to(checkpoint).as_posix()}': p for p in sorted(checkpoint.rglob('*')) if p.is_file()}
-    return mine | {f'run/{p.relative_to(run).as_posix()}': p for pattern in RUN_FILES for p in sorted(run.glob(pattern)) if p.is_file() and p.name != 'finished.json'}
+    return mine | {f'run/{p.relative_to(run).as_posix()}': p for pattern in RUN_FILES for p in sorted(run.glob(pattern)) if p.is_file()}
 
 # %% ../nbs/21_mirror.ipynb #1b3a328e
 def mirrored(
@@ -183,3 +183,6 @@ def fetch_newer(
     try: step = fetch_checkpoint(store, run)
     except OSError as e: raise UserError(f'the mirror cannot be read: {e}', str(store.path), fix='mount the Drive again, or leave paths.mirror out') from e
     if step is not None: say(f'step {step} was fetched from {store.path}')
+    config = Path(run)/'config.yaml'
+    if step is not None and config.exists() and (name := load_config(config).paths.run_name) != cfg.paths.run_name:
+        raise UserError(f'the mirror\'s `{Path(run).name}` is the run named {name!r}', str(store.path), fix='give this run another paths.run_name, or another paths.mirror')

@@ -24,6 +24,7 @@ from .checkpoints import find_latest_checkpoint, folder_in_series, is_finished, 
 from .config import Config, UserError, load_config
 from .faults import dump_batch
 from .loop import Loop, next_rows, order_of_pass
+from .mirror import fetch_newer
 from .optimizer import Optimizer
 from .policy import UnifiedPolicyModel
 from .rewards import Scores, score
@@ -54,6 +55,7 @@ def starting_point(
     "Where reinforcement learning starts from."
     t, sft = cfg.training, run_folder(cfg.paths.output_dir, 'sft', cfg.paths.run_name)
     sft = folder_in_series(sft, cfg, False)              # the newest of sft, sft-2, ...
+    if not t.init_from: fetch_newer(sft, cfg)            # on a new machine only the mirror has it
     if t.init_from: found = resolve_checkpoint(t.init_from)
     elif sft.is_dir() and find_latest_checkpoint(sft)[0]: found = resolve_checkpoint(sft)
     else: return cfg.model.name, f'no cold start in {sft}: begins from {cfg.model.name} itself; `nano-reasoner sft` teaches the format first'
