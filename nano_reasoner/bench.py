@@ -13,7 +13,7 @@ __all__ = ['SAMPLING', 'UPDATE', 'PHASES', 'GiB', 'GOALS', 'cores', 'environment
            'saved_results', 'origin', 'save_result']
 
 # %% ../nbs/33_bench.ipynb #dcd28265
-import hashlib, json, os, platform, re, statistics, subprocess, sys, time
+import hashlib, json, math, os, platform, random, re, statistics, subprocess, sys, time
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.resources import files
@@ -198,7 +198,7 @@ def bench_rows(
 
 def bench_reward(prompt, completion, row):
     "Right or wrong, and a little for the length."
-    return float(row['answer'] in completion) + len(completion) % 97/970
+    return float(row['answer'] in completion) + math.sqrt(len(completion) % 97)/100
 
 # %% ../nbs/33_bench.ipynb #ecb06bc8
 def random_policy(
@@ -225,7 +225,8 @@ def bench_trainer(policy, prompts: int, group: int, new_tokens: int, natural: bo
     "A trainer for steps of one rollout and one update."
     if not natural: policy.eos_ids = (-1,)               # no token has this number
     cfg = dict(seed=seed, training=dict(algo='GRPO', batch_size=prompts, group_size=group, accumulate=1, max_new_tokens=new_tokens, learning_rate=1e-5), algorithm=dict(kl='none'))
-    return UnifiedReasoningTrainer(policy, cfg, reward=bench_reward, progress=False)
+    reward = bench_reward if policy.name != 'given' else lambda prompt, completion, row, numbers=random.Random(seed): numbers.random()
+    return UnifiedReasoningTrainer(policy, cfg, reward=reward, progress=False)
 
 # %% ../nbs/33_bench.ipynb #fca39970
 @torch.no_grad()
@@ -276,17 +277,17 @@ def measure_step(
     "Time some training steps."
     policy = bench_policy(model, dtype, lora, checkpointing)
     rows = bench_rows(policy.tokenizer, data, prompts*(steps + warmup))
-    trainer, frozen, seen, seconds = bench_trainer(policy, prompts, group, new_tokens, natural), fingerprint(policy), [], []
+    trainer, frozen, seen, seconds, learned = bench_trainer(policy, prompts, group, new_tokens, natural), fingerprint(policy), [], [], []
     loaded = memory(policy.device)['now']; reset_peak(policy.device)
     with watched(trainer) as watch:
         for i in range(0, len(rows), prompts):
             start = time.perf_counter()
-            trainer.train_step(rows[i:i+prompts])
+            learned.append(int(trainer.train_step(rows[i:i+prompts])['tokens_trained']))
             watch.clock(None)
             seconds.append(time.perf_counter() - start); seen.append(watch.clock.take())
     peaks = {k: most(*(p.get(k) for _, p in seen)) for k in PHASES} if watch.clock.resets else {}
     result = dict(side='nano-reasoner', threads=torch.get_num_threads(), seconds=seconds, step_s=statistics.mean(seconds[warmup:]), loaded=loaded, peak=most(memory(policy.device)['peak'], *peaks.values()),
-                  phases={k: statistics.mean(s.get(k, 0.) for s, _ in seen[warmup:]) for k in PHASES}, phase_peaks=peaks, **model_facts(policy), **lengths(watch, group, warmup),
+                  phases={k: statistics.mean(s.get(k, 0.) for s, _ in seen[warmup:]) for k in PHASES}, phase_peaks=peaks, learned_tokens=learned, **model_facts(policy), **lengths(watch, group, warmup),
                   terms=dict(model=name_of(model), data=Path(data).name, prompts=prompts, group=group, new_tokens=new_tokens, natural=natural, steps=steps, warmup=warmup, dtype=dtype, lora=lora, checkpointing=checkpointing))
     if check:
         if lora: nudge(policy)
@@ -373,7 +374,8 @@ def unequal(
                            **{k: r['terms'].get(k) for k in ('prompts', 'group', 'new_tokens', 'natural', 'steps', 'warmup', 'dtype', 'lora', 'checkpointing')},
                            completion_tokens=None if r['terms']['natural'] else r['completion_tokens'])
     a, b = facts(ours), facts(theirs)
-    return [f'{k.replace("_", " ")}: {a[k]} here, {b[k]} there' for k in a if a[k] != b[k]]
+    learned = [f'learned from {n:,} of {m:,} completion tokens here, from all there' for n, m in zip(ours['learned_tokens'], ours['completion_tokens']) if n != m]
+    return [f'{k.replace("_", " ")}: {a[k]} here, {b[k]} there' for k in a if a[k] != b[k]] + learned[:1]
 
 # %% ../nbs/33_bench.ipynb #8028c180
 def against_trl(

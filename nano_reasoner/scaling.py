@@ -35,6 +35,7 @@ def point(
     model = {k: sizes[k] for k in ('width', 'layers', 'vocab') if k in sizes}
     measure = measure or partial(fresh, 'bench:measure_step')
     r = measure(model=model, data=str(data), check=False, **{k: v for k, v in sizes.items() if k not in model})
+    if r['learned_tokens'] != r['completion_tokens']: raise RuntimeError(f'learned from {r["learned_tokens"]} of {r["completion_tokens"]} tokens')
     seconds = lambda names: sum(r['phases'][k] for k in names)
     above = lambda peak: None if peak is None or r['loaded'] is None else peak - r['loaded']
     return dict(sizes=sizes, sampling=seconds(SAMPLING), update=seconds(UPDATE), step=r['step_s'], linear=r['shape']['linear'], loaded=r['loaded'], above=above(r['peak']),

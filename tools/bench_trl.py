@@ -8,7 +8,7 @@ Runs in an environment that has trl, peft, datasets and torch; nano-reasoner is 
 `question` and `answer`, as GSM8K does. Completions have exactly --new-tokens tokens, so that both sides do the same work; with --natural
 they may end before. The last line of the output is the result as JSON: seconds and bytes.
 """
-import argparse, json, os, re, tempfile, time
+import argparse, json, math, os, re, tempfile, time
 from pathlib import Path
 
 
@@ -32,9 +32,9 @@ def memory():
 
 
 def reward(completions, gold, **_):
-    "Right or wrong, and a little for the length, so that it is not constant within a group"
+    "Right or wrong, and a little for the length, so that hardly any is the mean of its group"
     texts = [c if isinstance(c, str) else c[0]['content'] for c in completions]
-    return [float(g in t) + len(t) % 97/970 for t, g in zip(texts, gold)]
+    return [float(g in t) + math.sqrt(len(t) % 97)/100 for t, g in zip(texts, gold)]
 
 
 def load(a):
