@@ -148,6 +148,7 @@ LIMITS = {k: (v, meaning) for k, v, meaning in [
     ('group_size', 4, 'completions a prompt'),
     ('solutions', .02, 'share of worked solutions that are not read as right'),
     ('too_long', .05, 'share of worked solutions longer than max_new_tokens'),
+    ('leaks', .01, 'share of training problems that share words with the evaluation, without being the same'),
     ('memory', .9, 'share of the device memory a step may take'),
     ('disk', 1.2, 'room on the disk, as a multiple of what checkpoints take'),
     ('disk_low', 2., 'the same, for a warning'),

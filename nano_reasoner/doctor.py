@@ -29,7 +29,7 @@ from .checkpoints import check_writable
 from .config import Config, UserError
 from .data import choose_format, encode_prompt
 from .diagnosis import LIMITS, Finding, finding, mixed_groups
-from .linter import lint, opens
+from .linter import honest, lint, opens
 from .policy import SMALL, Tokens
 from .rewards import score
 from .rollout import NativeEngine
@@ -222,7 +222,9 @@ def check_problems(p: Setup):
     unread = [r for r in rows if read_gold(str(r['answer'])) is None]
     if unread: yield finding('gold', 'warning', f'{len(unread)} of {len(rows)} gold answers cannot be read; the first: {str(unread[0]["answer"])[:60]!r}', n=len(unread))
     leaks = getattr(p.dataset, 'notes', {}).get('leaks', {})
-    if leaks.get('found') and leaks.get('on_leak') != 'drop': yield finding('leak', 'warning', leaks['summary'])
+    if leaks.get('found') and leaks.get('on_leak') != 'drop':
+        few = not leaks['same']['train'] and leaks['overlap']['train'] <= p.limit('leaks')*leaks['train']
+        yield finding('leak', 'note' if few else 'warning', leaks['summary'])
     solved = [r for r in rows if r.get('solution')]
     if not solved: return
     wrong = [r for r in solved if not judge(r['solution'], r['answer'], r['prompt'], False, 'maths' in r).correct]
@@ -250,7 +252,8 @@ def check_reward(p: Setup):
     for code, severity, these in (('reward_fails', 'error', [f for f in found if f.attempt == 'an honest answer' and 'no reward' in f.what]), ('reward_blind', 'warning', [f for f in found if f.attempt == 'an honest answer' and 'no reward' not in f.what]),
                                   ('reward_hackable', 'warning', [f for f in found if f.attempt != 'an honest answer' and f.severity == 'error']), ('reward_hackable', 'note', [f for f in found if f.attempt != 'an honest answer' and f.severity == 'warning'])):
         if these and not (code == 'reward_hackable' and found[0].attempt == 'an honest answer'):      # what cheats earn says little if being right does not pay
-            yield finding(code, severity, '; '.join(f'{f.attempt} {f.what}' for f in these[:3]) + (f'; and {len(these) - 3} more' if len(these) > 3 else ''), these[0].fix, n=len(these))
+            fault = next(iter(score(one_group(rows[0], [honest(rows[0]['prompt'], rows[0]['answer'])]), p.terms).notes.values()), '') if code == 'reward_fails' else ''
+            yield finding(code, severity, '; '.join(f'{f.attempt} {f.what}' for f in these[:3]) + (f'; and {len(these) - 3} more' if len(these) > 3 else '') + f' ({fault[:200]})'*bool(fault), these[0].fix, n=len(these))
     row = next((r for r in rows if opens(r['prompt'])), None)
     if row:
         body = f'I work it out.</think>\n\\boxed{{{row["answer"]}}}'
