@@ -63,7 +63,7 @@ class SharedCache:
         if self.bias is not None: a = a + self.bias[self.group]
         p = torch.cat([a, z @ ko.to(kind).transpose(2, 3)], 3).softmax(-1)
         out = self.each(self.grouped(p[..., :S], P) @ vp.to(kind), P) + p[..., S:] @ vo.to(kind)
-        return out.to(q.dtype).view(1, B, H, D)
+        return out.to(q.dtype).reshape(1, B, H, D)
 
     def grouped(self, x, P):      # (B,K,R,n) -> (P,K,G*R,n)
         "Rows of a group one below the other."
