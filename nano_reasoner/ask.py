@@ -9,7 +9,7 @@ __all__ = ['Samples', 'Judge', 'OwnPrompt', 'Model', 'find_model', 'config_besid
            'weights_hash', 'eval_progress', 'load_for_eval', 'load_problems', 'answer_tokens', 'model_meta',
            'run_evaluation', 'prompt_candidates', 'with_own_prompt', 'print_result', 'is_result', 'evaluate',
            'mark_again', 'result_of', 'print_flips', 'compare', 'shown_thinking', 'answer_of', 'reply', 'questions',
-           'chat', 'read_questions', 'read_answers', 'infer_all', 'read_text', 'write_lines', 'infer']
+           'filters_of', 'chat', 'read_questions', 'read_answers', 'infer_all', 'read_text', 'write_lines', 'infer']
 
 # %% ../nbs/39_ask.ipynb #012f4ceb
 import copy, hashlib, json, os, re, sys
@@ -20,7 +20,7 @@ import typer
 
 from .checkpoints import MANIFEST, resolve_checkpoint, steps, weights_id
 from .config import UserError, load_config
-from .console import BatchSize, ConfigFile, Settings, Size, Split, Temperature, Tokens, app, as_overrides, check_lengths, quiet_libraries
+from .console import BatchSize, ConfigFile, MinP, Settings, Size, Split, Temperature, Tokens, TopK, TopP, app, as_overrides, check_lengths, quiet_libraries
 from .tracking import printable, split_thinking
 
 # %% ../nbs/39_ask.ipynb #1e7ea499
@@ -313,9 +313,15 @@ def questions():
         if line.strip(): yield line.strip()
         ask()
 
+def filters_of(temperature: float, top_p: float, top_k: int, min_p: float) -> dict:    # Those that leave something out
+    "What restricts the sampling."
+    given = {k: v for k, v, none in (('top_p', top_p, 1.), ('top_k', top_k, 0), ('min_p', min_p, 0.)) if v != none}
+    if given and not temperature: raise UserError('without a temperature the likeliest token is taken anyway', '--' + next(iter(given)).replace('_', '-'), fix='add --temperature 1')
+    return given
+
 @app.command()
 def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint or model as for `evaluate`.')],
-         settings: Settings = None, temperature: Temperature = 0., max_new_tokens: Tokens = None, config: ConfigFile = None,
+         settings: Settings = None, temperature: Temperature = 0., top_p: TopP = 1., top_k: TopK = 0, min_p: MinP = 0., max_new_tokens: Tokens = None, config: ConfigFile = None,
          thinking: Annotated[bool, typer.Option('--thinking', help='Show all of the thinking, not its beginning and end.')] = False):
     """Ask a checkpoint questions, one a line; Ctrl-D ends.
 
@@ -328,10 +334,11 @@ def chat(ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint 
     name, folder = find_model(ckpt)
     cfg = load_config(config or config_beside(folder), as_overrides(settings, **{'eval.max_new_tokens': max_new_tokens}))
     from rich.console import Console
+    filters = filters_of(temperature, top_p, top_k, min_p)
     policy = load_for_eval(name, cfg)
     from nano_reasoner.data import render
     from nano_reasoner.rollout import NativeEngine
-    console, engine = Console(file=sys.stdout, markup=False, highlight=False, emoji=False, soft_wrap=True), NativeEngine(policy)
+    console, engine = Console(file=sys.stdout, markup=False, highlight=False, emoji=False, soft_wrap=True), NativeEngine(policy, **filters)
     for i, question in enumerate(questions()):
         try:
             prompt = render(question, policy.tokenizer, cfg.data.prompt_format)
@@ -389,13 +396,13 @@ def infer_all(
     policy,              # The model
     asked: list,         # (line number, id, question, what is wrong)
     done: dict,          # Line number -> record that is there
-    settings: dict,      # batch_size, max_new_tokens, temperature, seed, prompt_format
+    settings: dict,      # batch_size, max_new_tokens, temperature, seed, prompt_format; also top_p, top_k, min_p
     mark: str            # Their hash
 ):                       # Yields the records of a batch
     "Answer what is open, batch by batch in the order of the file."
     from nano_reasoner.data import render
     from nano_reasoner.rollout import NativeEngine, encode_prompts
-    engine, size, T = NativeEngine(policy, settings['batch_size']), settings['batch_size'], settings['max_new_tokens']
+    engine, size, T = NativeEngine(policy, settings['batch_size'], **{k: settings[k] for k in ('top_p', 'top_k', 'min_p') if k in settings}), settings['batch_size'], settings['max_new_tokens']
     def prompt_of(line):
         i, key, question, wrong = line
         if wrong is None:
@@ -445,7 +452,7 @@ def infer(
     ckpt: Annotated[str, typer.Argument(metavar='CKPT', help='A checkpoint or model as for `evaluate`.')],
     file: Annotated[str, typer.Argument(metavar='FILE', help='Problems: a .jsonl file with a `question` in each line, a text file with one problem a line, or - for standard input.')],
     settings: Settings = None, out: Annotated[Optional[str], typer.Option(metavar='FILE', help='Where the answers go; by default standard output.', show_default=False)] = None,
-    temperature: Temperature = 0., max_new_tokens: Tokens = None, batch_size: BatchSize = None, config: ConfigFile = None
+    temperature: Temperature = 0., top_p: TopP = 1., top_k: TopK = 0, min_p: MinP = 0., max_new_tokens: Tokens = None, batch_size: BatchSize = None, config: ConfigFile = None
 ):
     """Answers to a file of problems.
 
@@ -458,13 +465,13 @@ def infer(
     """
     name, folder = find_model(ckpt)
     cfg = load_config(config or config_beside(folder), as_overrides(settings, **{'eval.max_new_tokens': max_new_tokens, 'eval.batch_size': batch_size}))
-    text = read_text(file)
+    text, filters = read_text(file), filters_of(temperature, top_p, top_k, min_p)
     from nano_reasoner.data import control_pattern
     policy = load_for_eval(name, cfg)
     column = cfg.data.columns.get('question', 'question') if isinstance(cfg.data.columns, dict) else 'question'
     asked = read_questions(text, {'.jsonl': True, '.json': True, '.txt': False}.get(Path(file).suffix), column, control_pattern(policy.tokenizer))
     if not asked: raise UserError('there are no problems', 'standard input' if file == '-' else file, 'at least one line')
-    how = dict(max_new_tokens=answer_tokens(cfg), temperature=temperature, seed=cfg.seed, prompt_format=cfg.data.prompt_format)
+    how = dict(max_new_tokens=answer_tokens(cfg), temperature=temperature, seed=cfg.seed, prompt_format=cfg.data.prompt_format, **filters)
     known = {**how, **model_meta(policy, name, folder), **(dict(batch_size=cfg.eval.batch_size) if temperature else {})}
     mark = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
     from nano_reasoner.results import writing
