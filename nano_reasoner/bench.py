@@ -38,7 +38,8 @@ def environment(
 ) -> dict:
     "The environment of a measured process."
     n = str(threads or cores())
-    return {**os.environ, 'OMP_NUM_THREADS': n, 'MKL_NUM_THREADS': n, 'OMP_WAIT_POLICY': 'PASSIVE', 'TOKENIZERS_PARALLELISM': 'false'}
+    wait = {} if 'OMP_WAIT_POLICY' in os.environ else {'GOMP_SPINCOUNT': '3000'}
+    return {**wait, **os.environ, 'OMP_NUM_THREADS': n, 'MKL_NUM_THREADS': n, 'TOKENIZERS_PARALLELISM': 'false'}
 
 def last_words(stderr: str) -> str:
     "The error at the end of a traceback, without the traceback."
@@ -419,7 +420,7 @@ def machine() -> dict:
     cpuinfo = Path('/proc/cpuinfo')
     name = re.search(r'^model name\s*:\s*(.+)$', cpuinfo.read_text(), re.M) if cpuinfo.exists() else None
     return dict(cpu=name[1] if name else platform.processor() or platform.machine(), cores=cores(), gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-                system=platform.system(), python=platform.python_version(), torch=torch.__version__)
+                openmp={k: environment()[k] for k in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT') if k in environment()}, system=platform.system(), python=platform.python_version(), torch=torch.__version__)
 
 def saved_results(
     file     # JSON file
