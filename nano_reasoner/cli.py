@@ -267,17 +267,19 @@ def plan_memory(
     model: Annotated[Optional[str], typer.Option(metavar='NAME', help='A hub name, a folder, or a checkpoint; by default that of the configuration.', show_default=False)] = None,
     gpu: Annotated[Optional[str], typer.Option(metavar='NAME', help='t4, l4, a100-40, a100-80 or cpu, or `all` for a line for each; by default this machine.', show_default=False)] = None,
     memory: Annotated[Optional[float], typer.Option(min=.1, metavar='GB', help='Memory of another device.', show_default=False)] = None,
-    prompt_tokens: Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Longest prompt; by default data.max_prompt_tokens, or 256.', show_default=False)] = None
+    prompt_tokens: Annotated[Optional[int], typer.Option(min=1, metavar='N', help='Longest prompt; by default data.max_prompt_tokens, or 256.', show_default=False)] = None,
+    measure: Annotated[bool, typer.Option('--measure', help='Make two small steps on this machine, with the weights, and correct the plan by them.')] = False
 ):
     """Will it fit? The memory of RL, part by part, before anything is loaded.
 
     Prints what weights, optimiser, activations, logits and keys and values take while completions are written and in the update, the largest setting that fits, and what a step is then. Needs neither weights nor a GPU, and no network for the models it knows. Without --config the
-    sizes are those of the device's preset. Exit code 1: it does not fit.
+    sizes are those of the device's preset. With --measure it corrects itself by two small steps on this machine, which need the weights. Exit code 1: it does not fit.
 
     \b
     nano-reasoner plan --model Qwen/Qwen2.5-1.5B-Instruct --gpu t4
     nano-reasoner plan --config configs/base.yaml --memory 12 training.group_size=8
     nano-reasoner plan --gpu all
+    nano-reasoner plan --config configs/base.yaml --measure
     """
     quiet_libraries()
     from nano_reasoner.plan import get_device, guide, plan as plan_for
@@ -286,6 +288,11 @@ def plan_memory(
     cfg = load_config(config, named, gpu if config is None and not every else None)
     if every: print(guide(cfg.model.name)); return
     p = plan_for(cfg, gpu, memory, prompt_tokens)
+    if measure:
+        if p.device.kind != get_device().kind or (gpu and p.device.kind == 'cuda'): raise UserError(f'only this machine can be measured, not {p.device.name}', '--measure', fix='leave --gpu out')
+        from nano_reasoner.watermark import measure_fit
+        p, sentence = measure_fit(p)
+        print(sentence)
     print(p.report())
     if not p.fits: raise typer.Exit(1)
 
