@@ -491,4 +491,5 @@ def guide(
         sizes = lambda t: f'batch_size: {t.batch_size}, group_size: {t.group_size}'
         best = (f'{sizes(r.config.training)}, micro_tokens: {r.micro}', f'{r.longest():,}') if r else ('nothing fits', '')
         return p.device.name, f'{p.device.memory/1e9:.1f} GB', sizes(t), f'{p.peak/1e9:.1f} GB', *best
-    return Table(('GPU', 'Memory', 'Preset', 'needs', 'Largest that fits', 'and then completions of at most'), tuple(map(line, DEVICES)))
+    T = load_config().training.max_new_tokens
+    return Table(('GPU', 'memory', 'preset', 'needs', f'largest setting for completions of {T} tokens', 'longest completions with it'), tuple(map(line, DEVICES)))
