@@ -38,7 +38,7 @@ def environment(
 ) -> dict:
     "The environment of a measured process."
     n = str(threads or cores())
-    wait = {} if 'OMP_WAIT_POLICY' in os.environ else {'GOMP_SPINCOUNT': '3000'}
+    wait = {} if 'OMP_WAIT_POLICY' in os.environ else {'GOMP_SPINCOUNT': '10000'}
     return {**wait, **os.environ, 'OMP_NUM_THREADS': n, 'MKL_NUM_THREADS': n, 'TOKENIZERS_PARALLELISM': 'false'}
 
 def last_words(stderr: str) -> str:

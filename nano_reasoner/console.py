@@ -23,7 +23,8 @@ from .tracking import printable
 # %% ../nbs/38_console.ipynb #ff9a10ae
 def set_environment():
     "What must stand in the environment before torch is imported; a user's own values stay."
-    if 'OMP_WAIT_POLICY' not in os.environ: os.environ.setdefault('GOMP_SPINCOUNT', '3000')
+    busy = hasattr(os, 'getloadavg') and os.getloadavg()[0] > .5*os.cpu_count()
+    if 'OMP_WAIT_POLICY' not in os.environ: os.environ.setdefault('GOMP_SPINCOUNT', '1000' if busy else '10000')
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 
 def quiet_libraries():
