@@ -21,7 +21,7 @@ def name_samples(
 ) -> str:
     "What was not finite, and for which completions of which problems."
     def one(f):
-        named = [f'{r} (problem {rows[r].get("id", "without an id")})' for r in f['rows']]
+        named = [f'{r} (problem {rows[r].get("id", "without an id")})' for r in sorted(f['rows'])]
         which = 'row ' + ', '.join(named[:4]) + (f' and {len(named) - 4} more' if len(named) > 4 else '') if named else 'rows unknown'
         return f'{f["tensor"]} of {which}'
     return '; '.join(dict.fromkeys(map(one, faults)))

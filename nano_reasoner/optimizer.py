@@ -162,7 +162,7 @@ def _count(self: Optimizer, overflow) -> bool:     # Was the step skipped?
     if fault is not None and not overflow: self.faults.append(fault)
     self.skipped_in_a_row = 0 if fault is None or overflow else self.skipped_in_a_row + 1
     if self.skipped_in_a_row >= self.patience:
-        raise NonFiniteError(f'{fault["tensor"]}: not finite, {self.patience} times in a row something was not, after {self.steps} good optimiser steps; the weights are those of the last good one', fault)
+        raise NonFiniteError(f'numbers were not finite {self.patience} times in a row, the last time in {fault["tensor"]}; {self.steps} optimiser steps were good, and the weights are those of the last good one', fault)
     return fault is not None
 
 # %% ../nbs/20_optimizer.ipynb #99ff614e

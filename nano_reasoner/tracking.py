@@ -74,6 +74,7 @@ METRICS = {
     'grad_norm':         'length of the gradient before clipping',
     'learning_rate':     'step size of the optimiser',
     'tokens':            'completion tokens of this step',
+    'skipped':           'optimiser steps left out because a number was not finite',
     'seconds':           'duration of the step',
     'seconds_generate':  'of which sampling completions',
     'seconds_score':     'of which checking answers and computing rewards',
@@ -233,6 +234,7 @@ def progress_line(
     if n := total('faults'):
         kinds = {k.removeprefix('fault_'): total(k) for r in rows for k in r if k.startswith('fault_') and total(k)}
         out.append(f'{n} reward faults (' + ', '.join(f'{k} {v}' for k, v in kinds.items()) + ')')
+    if n := total('skipped'): out.append(f'{n:g} optimiser steps skipped, something was not finite')
     parts = {k: total(f'seconds_{k}') for k in ('generate', 'score', 'update')}
     if (whole := sum(parts.values())): out.append(' '.join(f'{k} {100*v/whole:.0f}%' for k, v in parts.items() if v))
     return '  '.join(out)
