@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-all train-sft evaluate docs wheel bench bench-trl-env bench-book fuzz lab kill-saves
+.PHONY: help install demo test test-all train-sft evaluate docs wheel bench bench-trl-env bench-book fuzz lab kill-saves kill-runs
 
 help:             ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,3 +75,6 @@ fuzz: $(STAMP)    ## 5,000 mutated answers: each gets a verdict in time (ARGS='-
 
 kill-saves: $(STAMP) ## 300 times kill -9 in the middle of a save: the newest checkpoint is always whole (ARGS='--seed 1')
 	$(BIN)/python tools/kill_saves.py $(ARGS)
+
+kill-runs: $(STAMP) ## whole runs, killed and resumed, ten for each signal: the same bits as a run in peace
+	$(BIN)/python tools/kill_runs.py $(ARGS)
