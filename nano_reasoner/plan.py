@@ -285,9 +285,10 @@ class Fit:
     "What measurements add to the formulas, for generation and for the update: a share of what moves, and bytes."
     generation: tuple = (0., 0.)   # (share, bytes)
     update: tuple = (0., 0.)
+    most: float = math.inf         # Bytes that the share adds at most
     note: str = ''
 
-FITS = {'cuda': Fit(), 'cpu': Fit(update=(.7, 0.), note='freed memory that the process keeps')}
+FITS = {'cuda': Fit(), 'cpu': Fit(update=(.7, 0.), most=.55e9, note='freed memory that the process keeps')}
 
 @dataclass(frozen=True)
 class Plan:
@@ -355,7 +356,7 @@ def make_plan(cfg: Config, shape: Shape, device: Device, prompt: int, fit: Fit |
     at = lambda d, k: d.get(k, (0, ''))
     moving = [Row(k, at(write, k)[0], at(learn, k)[0], at(answer, k)[0], at(learn, k)[1] or at(write, k)[1]) for k in {**write, **learn}]
     fit, unpacked = fit or FITS[device.kind], max(i*o for _, i, o in shape.linears)*how.bytes*how.four_bit
-    more = lambda f, moving: max(f[0]*moving + f[1], 0)
+    more = lambda f, moving: max(min(f[0]*moving, fit.most) + f[1], 0)
     extra = Row('allocator', *[more(f, sum(getattr(r, k) for r in moving)) for k, f in (('generation', fit.generation), ('update', fit.update), ('evaluation', fit.generation))], fit.note)
     rest = [Row('one matrix unpacked', *[unpacked]*3, 'from 4 bits'), extra, Row('libraries', *[device.overhead]*3, 'CUDA context' if cuda else 'Python and PyTorch')]
     rows = [*static_rows(shape, how, optimizer, algo.needs_reference, algo.needs_critic, not cuda), *moving, *rest]
