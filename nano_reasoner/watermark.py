@@ -172,7 +172,7 @@ def measure_fit(p: Plan) -> tuple:    # A plan for this machine with what was me
         device = dataclasses.replace(p.device, overhead=m['base'] if m['device'] == 'cpu' else 0)
         q = plan_on(cfg, device, S, Fit())
         for k in points: points[k].append((sum(getattr(r, k) for r in q.rows if r.part in MOVING), m[k] - getattr(q, k)))
-    fit = Fit(*(line_through(*points[k]) for k in ('generation', 'update')), 'measured here')
+    fit = Fit(*(line_through(*points[k]) for k in ('generation', 'update')), note='measured here')
     step, token = last['generation_seconds']/T, last['update_seconds']/last['tokens']
     overhead = last['base'] if last['device'] == 'cpu' else p.device.overhead
     said = f'measured here: {step:.3f} s to write one token of {last["completions"]} completions, {1/token:.0f} tokens a second learned from'
