@@ -4,7 +4,7 @@
     python tools/kill_runs.py                          ten runs for each of SIGKILL, SIGTERM and SIGINT
     python tools/kill_runs.py 1 --steps 12 --signals KILL
 
-Each run is killed up to three times at random moments after its first step, then it is let finish. Exit code 1 if weights, optimiser, counters, metrics or completions differ from those of the run in peace in a single bit, or, after a signal that
+Each run is killed a few times at random moments after its first step, then it is let finish. Exit code 1 if weights, optimiser, counters, metrics or completions differ from those of the run in peace in a single bit, or, after a signal that
 asks, if the exit code is not 143 or 130 or a step that was reported is not saved.
 """
 import argparse, os, random, shutil, signal, subprocess, sys, tempfile, time
@@ -37,13 +37,13 @@ def start(out, steps):
 def saved_step(run): return int((run/'latest').read_text().strip().removeprefix('step_')) if (run/'latest').exists() else 0
 
 
-def one(steps, sig, peace, rng):
+def one(steps, sig, most, peace, rng):
     "A run with kills: (number of kills, what was wrong)"
     out, wrong, kills = Path(tempfile.mkdtemp()), [], 0
     try:
-        for attempt in range(4):
+        for attempt in range(most + 1):
             p = start(out, steps)
-            if attempt < 3:
+            if attempt < most:
                 for _ in range(rng.randrange(1, max(steps//3, 2))):
                     if not p.stdout.readline(): break
                 time.sleep(rng.random()*.2)
@@ -65,6 +65,7 @@ def main():
     ap.add_argument('n', nargs='?', type=int, default=10)
     ap.add_argument('--steps', type=int, default=30)
     ap.add_argument('--signals', nargs='+', choices=['KILL', 'TERM', 'INT'], default=['KILL', 'TERM', 'INT'])
+    ap.add_argument('--kills', type=int, default=3, help='kills in a run at most')
     ap.add_argument('--seed', type=int, default=0)
     ap.add_argument('--worker', help=argparse.SUPPRESS)
     a = ap.parse_args()
@@ -75,7 +76,7 @@ def main():
     peace = traces(out/'grpo')
     shutil.rmtree(out)
     for name in a.signals:
-        found = [one(a.steps, getattr(signal, f'SIG{name}'), peace, rng) for _ in range(a.n)]
+        found = [one(a.steps, getattr(signal, f'SIG{name}'), a.kills, peace, rng) for _ in range(a.n)]
         equal = sum(not wrong for _, wrong in found)
         print(f'SIG{name}: {sum(k for k, _ in found)} kills in {a.n} runs, {equal} of {a.n} equal to the run in peace', *[w for _, ws in found for w in ws], sep='\n  ')
         bad += a.n - equal
