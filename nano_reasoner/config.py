@@ -8,8 +8,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/config.html.md"""
 __all__ = ['Count', 'Whole', 'Positive', 'NonNeg', 'Rate', 'Share', 'Unit', 'Text', 'Flag', 'Free', 'Schedule', 'OptimizerName',
            'PRESETS', 'TEMPLATES', 'UserError', 'did_you_mean', 'name_ok', 'algo_key', 'LoRAConfig', 'ModelConfig',
            'DataConfig', 'TrainingConfig', 'SFTConfig', 'EvalConfig', 'PathsConfig', 'LoggingConfig', 'Config',
-           'Setting', 'settings', 'parse_yaml', 'load_config', 'config_diff', 'template', 'register', 'Part', 'part',
-           'Table']
+           'Setting', 'settings', 'parse_yaml', 'find_faults', 'load_config', 'config_diff', 'template', 'register',
+           'Part', 'part', 'Table']
 
 # %% ../nbs/00_config.ipynb #b183b03a
 import difflib, html, inspect, math, os, re, reprlib
@@ -151,20 +151,20 @@ def _algo(v):
 class _Section(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True)
 
-def _opt(default, description, unit='', allowed=''):
-    "A setting; `allowed` replaces the text made from the type."
-    return Field(default, description=description, json_schema_extra={'unit': unit, 'allowed': allowed})
+def _opt(default, description, unit='', allowed='', level='', only=''):
+    "A setting; `allowed` replaces the text made from the type; `level` and `only` are told in `Setting`."
+    return Field(default, description=description, json_schema_extra={'unit': unit, 'allowed': allowed, 'level': level, 'only': only})
 
 class LoRAConfig(_Section):
     "Low-rank adapters."
     r: Literal['auto'] | Whole = _opt('auto', 'Rank of the adapters; 0 trains all weights; auto is 0 under 50M parameters, else 16')
-    alpha: Count | None = _opt(None, 'Scale of the adapters; null is twice the rank')
-    dropout: Share = _opt(0., 'Dropout in the adapters; keep it at 0 for RL')
-    targets: Literal['all-linear'] | Annotated[list[Text], Field(min_length=1)] = _opt('all-linear', 'The layers that get an adapter, by name')
+    alpha: Count | None = _opt(None, 'Scale of the adapters; null is twice the rank', only='model.lora.r!=0')
+    dropout: Share = _opt(0., 'Dropout in the adapters; keep it at 0 for RL', only='model.lora.r!=0')
+    targets: Literal['all-linear'] | Annotated[list[Text], Field(min_length=1)] = _opt('all-linear', 'The layers that get an adapter, by name', only='model.lora.r!=0')
 
 class ModelConfig(_Section):
     "The policy."
-    name: Text = _opt('Qwen/Qwen2.5-Math-1.5B-Instruct', 'A hub name, a folder, a checkpoint, or tiny-arith')
+    name: Text = _opt('Qwen/Qwen2.5-Math-1.5B-Instruct', 'A hub name, a folder, a checkpoint, or tiny-arith', level='first')
     revision: Text | None = _opt(None, "Branch, tag or commit of the hub's model; null is its newest")
     load_in_4bit: Literal['auto'] | Flag = _opt('auto', 'Keep the frozen weights in 4 bits')
     lora: LoRAConfig = LoRAConfig()
@@ -175,43 +175,43 @@ class ModelConfig(_Section):
 # %% ../nbs/00_config.ipynb #880fa386
 class DataConfig(_Section):
     "The problems."
-    dataset_name: Text = _opt('openai/gsm8k', 'A hub name, a .jsonl or .parquet file, or arithmetic (generated)')
+    dataset_name: Text = _opt('openai/gsm8k', 'A hub name, a .jsonl or .parquet file, or arithmetic (generated)', level='first')
     split: Text = _opt('train', 'The split that is trained on')
-    columns: dict[Text, Text] | None = _opt(None, "Our column names to the dataset's; null recognises the usual ones")
+    columns: dict[Text, Text] | None = _opt(None, "Our column names to the dataset's; null recognises the usual ones", only='data.dataset_name!=arithmetic')
     prompt_format: Text = _opt('auto', "How a question becomes a prompt; auto uses the model's chat template if it has one")
     eval_size: Whole = _opt(256, 'Training problems put aside for evaluation during the run', 'problems')
-    revision: Text | None = _opt(None, "Branch, tag or commit of the hub's dataset; null is its newest")
-    streaming: Flag = _opt(False, 'Read row after row and stop after max_samples, instead of downloading the whole set')
+    revision: Text | None = _opt(None, "Branch, tag or commit of the hub's dataset; null is its newest", only='data.dataset_name!=arithmetic')
+    streaming: Flag = _opt(False, 'Read row after row and stop after max_samples, instead of downloading the whole set', only='data.dataset_name!=arithmetic')
     answers: Literal['auto', 'number', 'any'] = _opt('auto', 'Gold answers that RL accepts; any also lets a number be given as an expression (5!); auto takes expressions if math-verify is installed')
     max_prompt_tokens: Count | None = _opt(None, 'Problems with a longer prompt are left out; null keeps them all', 'tokens')
     pass_rates: Text | None = _opt(None, 'An evaluation file or a run folder: problems are chosen by how often they were solved there')
-    min_pass_rate: Unit = _opt(0., 'The least share of right answers of a problem that is kept')
-    max_pass_rate: Unit = _opt(1., 'The largest share of right answers of a problem that is kept')
+    min_pass_rate: Unit = _opt(0., 'The least share of right answers of a problem that is kept', only='data.pass_rates!=null')
+    max_pass_rate: Unit = _opt(1., 'The largest share of right answers of a problem that is kept', only='data.pass_rates!=null')
     on_bad_row: Literal['skip', 'raise'] = _opt('skip', 'A row that cannot be read: count and skip it, or stop')
     on_leak: Literal['warn', 'drop', 'refuse'] = _opt('warn', 'A training problem that is also, or nearly, one of the evaluation: say so, leave it out, or stop')
-    task: Free = _opt({}, 'Settings of the generated task')
+    task: Free = _opt({}, 'Settings of the generated task', only='data.dataset_name=arithmetic')
 
 # %% ../nbs/00_config.ipynb #30a43b2d
 class TrainingConfig(_Section):
     "Reinforcement learning."
-    algo: Annotated[Text, AfterValidator(_algo)] = _opt('DR.GRPO', 'The algorithm; case and punctuation do not matter', allowed='the name of an algorithm')
-    variant: Text | None = _opt(None, 'A variant of the algorithm, such as paper; null is its default')
-    group_size: Count = _opt(8, 'Completions sampled for each prompt', 'completions')
-    batch_size: Count = _opt(2, 'Prompts held at once', 'prompts')
-    epochs: Count = _opt(1, 'Passes over the problems')
-    steps: Count | None = _opt(None, 'Stop after so many steps, each a rollout with its updates; null is no limit', 'steps')
-    minutes: Positive | None = _opt(None, 'Stop after so much time; null is no limit', 'minutes')
-    tokens: Count | None = _opt(None, 'Stop when so many tokens have been generated; null is no limit', 'tokens')
-    learning_rate: Rate = _opt(5e-6, 'Step size of the optimiser; adapters usually take about ten times that of full weights')
-    value_learning_rate: Rate | None = _opt(None, "Step size of the critic's value head, for PPO; null is ten times learning_rate")
-    max_samples: Count | None = _opt(5000, 'Problems used; null is all of them', 'problems')
-    max_new_tokens: Count = _opt(384, 'Longest completion; what is longer is cut and counted', 'tokens')
+    algo: Annotated[Text, AfterValidator(_algo)] = _opt('DR.GRPO', 'The algorithm; case and punctuation do not matter', allowed='the name of an algorithm', level='first')
+    variant: Text | None = _opt(None, 'A variant of the algorithm, such as paper; null is its default', level='first')
+    group_size: Count = _opt(8, 'Completions sampled for each prompt', 'completions', level='first')
+    batch_size: Count = _opt(2, 'Prompts held at once', 'prompts', level='first')
+    epochs: Count = _opt(1, 'Passes over the problems', level='budget')
+    steps: Count | None = _opt(None, 'Stop after so many steps, each a rollout with its updates; null is no limit', 'steps', level='budget')
+    minutes: Positive | None = _opt(None, 'Stop after so much time; null is no limit', 'minutes', level='budget')
+    tokens: Count | None = _opt(None, 'Stop when so many tokens have been generated; null is no limit', 'tokens', level='budget')
+    learning_rate: Rate = _opt(5e-6, 'Step size of the optimiser; adapters usually take about ten times that of full weights', level='first')
+    value_learning_rate: Rate | None = _opt(None, "Step size of the critic's value head, for PPO; null is ten times learning_rate", only='needs_critic')
+    max_samples: Count | None = _opt(5000, 'Problems used; null is all of them', 'problems', level='first')
+    max_new_tokens: Count = _opt(384, 'Longest completion; what is longer is cut and counted', 'tokens', level='first')
     ppo_epochs: Count = _opt(1, 'Passes over each batch of completions')
     mini_batches: Count = _opt(1, 'Optimiser steps in each of those passes')
     accumulate: Literal['auto'] | Count = _opt('auto', 'Multiplies batch_size; auto gives an optimiser step at least 32 completions')
     micro_tokens: Literal['auto'] | Count = _opt('auto', 'Tokens in one forward and backward pass; changes memory, never the result', 'tokens')
-    memory: Literal['auto'] | Positive = _opt('auto', 'What a forward and backward pass may take if micro_tokens is auto; auto is 1 on the CPU and 30% of a GPU', 'GB')
-    temperature: Positive = _opt(1., 'Sampling temperature')
+    memory: Literal['auto'] | Positive = _opt('auto', 'What a forward and backward pass may take if micro_tokens is auto; auto is 1 on the CPU and 30% of a GPU', 'GB', only='training.micro_tokens=auto')
+    temperature: Positive = _opt(1., 'Sampling temperature', level='first')
     reward_seconds: Positive = _opt(30., 'Limit for all calls of one reward term on one rollout', 'seconds')
     on_reward_fault: Literal['skip', 'raise'] = _opt('skip', 'A reward that cannot be computed: leave the completion out and count it, or stop')
     warmup: Whole = _opt(0, 'Steps in which the learning rate rises from 0', 'optimiser steps')
@@ -257,7 +257,7 @@ class PathsConfig(_Section):
 class LoggingConfig(_Section):
     "What is written down, besides the metrics."
     use_wandb: Flag = _opt(False, 'Also log to Weights & Biases')
-    project: Text = _opt('NanoReasoner', 'The project there')
+    project: Text = _opt('NanoReasoner', 'The project there', only='logging.use_wandb=true')
     rollouts: Flag = _opt(True, 'Keep every completion with its reward and advantage')
 
 # %% ../nbs/00_config.ipynb #212910a2
@@ -300,7 +300,10 @@ class Setting:
     default: Any        # Default value
     allowed: str        # The accepted values, in words
     description: str    # What it means
-    unit: str           # Unit, or an empty string
+    unit: str = ''      # Unit
+    level: str = ''     # 'first': a form shows it at once; 'budget': likewise, it says how long a run takes
+    only: str = ''      # Where it is used: `key=value` or `key!=value` of another setting, or a property of the algorithm; '' is everywhere
+    schema: Mapping = field(default_factory=dict)    # Its JSON schema
 
     @property
     def meaning(self) -> str:
@@ -325,7 +328,7 @@ def settings() -> Mapping[str, Setting]:   # Dotted key -> `Setting`, in the ord
         props = cls.model_json_schema()['properties']
         for name, f in cls.model_fields.items():
             key, s = f'{path}.{name}'.strip('.'), props[name]
-            if key not in secs: res[key] = Setting(key, f.default, s.get('allowed') or _allowed(s), f.description, s.get('unit', ''))
+            if key not in secs: res[key] = Setting(key, f.default, s.get('allowed') or _allowed(s), f.description, *(s.get(k, '') for k in ('unit', 'level', 'only')), s)
     return MappingProxyType(res)
 
 # %% ../nbs/00_config.ipynb #b41faa50
@@ -539,16 +542,29 @@ def _report(faults: list, more: bool = False):
     if len(faults) == 1 and not more: raise faults[0]
     if faults: raise UserError(f'{len(faults)}{" and more"*more} settings cannot be used\n' + '\n'.join('- ' + str(f).replace('\n', '\n  ') for f in faults))
 
-def _validate(leaves: dict) -> Config:
-    "The configuration that the leaves describe."
+def _check(leaves: dict) -> tuple:    # (Config or None, [(path, UserError)], are there more?)
+    "The configuration that the leaves describe, or what is wrong with them."
     try: cfg = Config(**_nested(leaves))
     except ValidationError as e:
         errors = e.errors(include_url=False)
         faults = sorted((_fault(err, leaves) for err in errors[:_SHOWN]), key=lambda o: o[0])
-        _report(list({path: f for _, path, f in faults}.values()), len(errors) > _SHOWN)   # a choice of types gives several errors for one setting
+        return None, list({path: f for _, path, f in faults}.items()), len(errors) > _SHOWN      # a choice of types gives several errors for one setting
     where = lambda path: next((w for p, (_, w) in leaves.items() if p[:len(path)] == path), '')
-    _report([UserError(what, where(tuple(key.split('.'))), allowed, fix) for key, what, allowed, fix in _conflicts(cfg)])
+    faults = [(p := tuple(key.split('.')), UserError(what, where(p), allowed, fix)) for key, what, allowed, fix in _conflicts(cfg)]
+    return cfg if not faults else None, faults, False
+
+def _validate(leaves: dict) -> Config:
+    "The configuration that the leaves describe."
+    cfg, faults, more = _check(leaves)
+    _report([f for _, f in faults], more)
     return cfg
+
+def find_faults(
+    data: Mapping    # A nested or flat dictionary
+) -> tuple:          # (Config or None, {key: `UserError`})
+    "A configuration, or what is wrong with each setting."
+    cfg, faults, _ = _check(_merge({}, _leaves(data, lambda p: ''), once=True))
+    return cfg, {'.'.join(path): f for path, f in faults}
 
 # %% ../nbs/00_config.ipynb #b33b6f93
 def _source(source) -> tuple:
