@@ -73,7 +73,7 @@ class Loop:
         self.control, self.callbacks, self.progress = control or Control(), list(callbacks), progress
         if device is not None and choose_device(device) != model.device: model.to(device); model.device = choose_device(device)
         self.step, self.seconds, self.best, self.run, self.state = 0, 0., None, None, 'new'
-        self.last_eval, self.saved, self._saved_as, self.unsaved, self.safe, self.signal = None, None, None, 0, None, None
+        self.last_eval, self.saved, self._saved_as, self.unsaved, self.safe, self.signal, self.between = None, None, None, 0, None, None, False
         self.taken = self.drawn = self.tokens = 0       # problems, rollouts and tokens (generated; in the cold start trained on) so far
         self.start = weights_id(model.name)
         seed_everything(self.cfg.seed)
@@ -235,8 +235,7 @@ class UntilStopped:
     "A `Control` for what can be broken off without harm."
     def __init__(self, control): self.control = control
     def checkpoint(self):
-        self.control.checkpoint()
-        if self.control.should_stop: raise Interrupted
+        if self.control.state != 'running': raise Interrupted
 
 @patch
 def evaluate(self: Loop,
@@ -310,18 +309,20 @@ def fit(self: Loop,
     write_record(self.run, train=self.dataset, held_out=self.eval_dataset)
     own = self.trackers()
     self.callbacks, self.signal = own + self.callbacks, None
+    self.control.before_wait = self.may_wait
     try:
         with stoppable(self.control) as got:
             self.call('before_fit')
             generators = rng_state()
             self.check_start()
             load_rng_state(*generators)                      # whatever was tried, the run draws the same numbers
-            if self.eval_due: self.evaluate()
+            self.catch_up()
             while not self.finished() and not self.control.should_stop: self.one()
             self.close()
     finally:
         self.call('after_fit')
         self.callbacks = [c for c in self.callbacks if c not in own]
+        self.control.before_wait = None
         self.control.reset()
     if got and not is_finished(self.run):
         self.signal = got[0]
@@ -331,15 +332,17 @@ def fit(self: Loop,
 @patch
 def one(self: Loop):
     "One step, and what is due after it."
-    self.control.checkpoint()
-    start = time.perf_counter()
-    metrics = self.make_step()
+    self.rest()
+    if self.control.should_stop: return                      # a pause ended by a stop
+    start, begun = time.perf_counter(), self.where()
+    try: metrics = self.make_step()
+    except Exception: self.rescue(begun); raise
     took = time.perf_counter() - start
     self.step += 1
     self.seconds += took
     self.tokens += metrics.get('tokens', 0)
     self.call('after_step', {**metrics, 'seconds': took})
-    if self.eval_due: self.evaluate()
+    self.catch_up()
     if self.step % self.settings.save_steps == 0: self.save()
 
 @patch
@@ -351,3 +354,38 @@ def close(self: Loop):
         if self.best is None: mark_best(self.run, folder, {'step': self.step})
         mark_finished(self.run, step=self.step, seconds=self.seconds)
     self.mirror()
+
+# %% ../nbs/26_loop.ipynb #a2e5c34e
+@patch
+def may_wait(self: Loop) -> bool:
+    "Whether a paused run can wait here: between steps, with a checkpoint."
+    if self.between: self.save()
+    return self.between
+
+@patch
+def rest(self: Loop):
+    "Wait while the run is paused."
+    self.between = True
+    try: self.control.checkpoint()
+    finally: self.between = False
+
+@patch
+def catch_up(self: Loop):
+    "The evaluation that is due; if a pause breaks it off, another one afterwards."
+    while self.eval_due and self.eval_dataset and not self.control.should_stop:
+        if self.evaluate() is None: self.rest()
+
+@patch
+def where(self: Loop) -> tuple:     # (problems and rollouts taken, generators, steps of the optimiser)
+    "Where a step begins."
+    return (self.taken, self.drawn), rng_state(), (self.optimizer.steps, self.optimizer.skipped)
+
+@patch
+def rescue(self: Loop, begun):
+    "Save the last whole step, unless the update of the next one has begun or there is nothing to lose."
+    counts, generators, updates = begun
+    if not self.step or updates != (self.optimizer.steps, self.optimizer.skipped): return
+    self.taken, self.drawn = counts
+    load_rng_state(*generators)
+    try: self.save()
+    except UserError as e: warnings.warn(str(e))             # the error of the step is the one to be told

@@ -36,7 +36,10 @@ class Callback:
 # %% ../nbs/22_tracking.ipynb #5a0710f5
 class Control:
     "Pause, resume or stop a run from any thread."
-    def __init__(self): self._go, self._stop = threading.Event(), threading.Event(); self.reset()
+    def __init__(self):
+        self._go, self._stop, self.waiting = threading.Event(), threading.Event(), False
+        self.before_wait = None       # Called by `checkpoint` before it waits; False: not here
+        self.reset()
 
     def reset(self):
         "Forget earlier requests; the trainer calls it when a run has ended."
@@ -56,7 +59,11 @@ class Control:
 
     def checkpoint(self):
         "Wait here while the run is paused."
-        while not self._stop.is_set() and not self._go.wait(.2): pass   # a wait without a limit cannot be interrupted on Windows
+        if self.state != 'paused' or (self.before_wait and not self.before_wait()): return
+        self.waiting = True
+        try:
+            while not self._stop.is_set() and not self._go.wait(.2): pass   # a wait without a limit cannot be interrupted on Windows
+        finally: self.waiting = False
 
     @property
     def should_stop(self) -> bool: return self._stop.is_set()
