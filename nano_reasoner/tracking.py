@@ -73,19 +73,58 @@ class Control:
 
 # %% ../nbs/22_tracking.ipynb #317caa56
 METRICS = {
+    # what was sampled
     'reward':            'mean reward of the sampled completions',
+    'reward_*':          'the part of the reward that comes from one term, if there are several: `reward_outcome`, ...',
     'accuracy':          'share of the sampled completions whose answer is right',
+    'lenient':           'the same when the last number of the text counts as an answer, too',
     'completion_length': 'mean length of a completion, in tokens',
     'truncated':         'share of completions cut off at max_new_tokens',
+    'no_answer':         'share of completions in which no answer is found where it should be',
+    'completions':       'completions of this step',
+    'tokens':            'completion tokens of this step',
+    'faults':            'rewards that could not be computed',
+    'fault_note':        'the first error of each reward term, in words',
+    # what there is to learn from
+    'groups':            'problems of this step, each with its group of completions',
+    'groups_no_signal':  'of which all completions have the same reward, so that there is nothing to compare',
+    'invalid':           'completions without a usable reward, left out of their groups',
+    'filtered':          'completions left out by the filter of the algorithm',
+    'masked_truncated':  'completions cut off and therefore left out of the loss',
+    'rollouts':          'rollouts of this step: more than one where groups without signal are replaced',
+    'groups_trained':    'groups that passed the filter and are learned from',
+    'groups_cut':        'groups that passed the filter and were one too many',
+    'refill_tokens':     'of `tokens` those sampled to replace groups',
+    'refill_seconds':    'of `seconds_generate` those spent on replacing groups',
+    # the update
     'loss':              'in SFT the mean negative log-likelihood of a token; in RL a surrogate near 0 whose value says nothing about progress',
+    'policy_loss':       'the part of the loss that comes from the advantages',
+    'kl_loss':           'the part of the loss that holds the policy to the reference',
+    'entropy_loss':      'the part of the loss that comes from the entropy bonus',
+    'value_loss':        'squared error of the critic, before its coefficient',
+    'explained_variance':'how much of the variance of the returns the critic explains; 1 is all',
+    'clip_fraction':     'share of tokens whose ratio was at its bound, so that the clip was at work',
+    'approx_kl':         'how far the update has moved from the policy that wrote the completions: half the mean squared log-ratio of a token',
+    'kl':                'estimated divergence from the reference, per token',
+    'sampler_gap':       'mean difference between the log-probabilities of sampler and update; 0 if they are the same policy',
+    'entropy':           'mean entropy of the next token: how undecided the policy is',
+    'tokens_trained':    'completion tokens that the gradient was computed from',
     'grad_norm':         'length of the gradient before clipping',
     'learning_rate':     'step size of the optimiser',
-    'tokens':            'completion tokens of this step',
+    'updates':           'optimiser steps made from this rollout',
+    'no_signal':         '1 if there was nothing to learn from, so that the weights stayed as they were',
     'skipped':           'optimiser steps left out because a number was not finite',
+    'skipped_for':       'what was not finite, and in which samples',
+    # time
     'seconds':           'duration of the step',
     'seconds_generate':  'of which sampling completions',
     'seconds_score':     'of which checking answers and computing rewards',
     'seconds_update':    'of which the optimiser step',
+    # evaluation
+    'n':                 'held-out problems',
+    'correct':           'of which answered rightly',
+    'low':               'lower end of the 95% interval of `accuracy`',
+    'high':              'upper end of the 95% interval of `accuracy`',
 }
 
 # %% ../nbs/22_tracking.ipynb #a44b66e4
