@@ -38,6 +38,7 @@ class Control:
     "Pause, resume or stop a run from any thread."
     def __init__(self):
         self._go, self._stop, self.waiting = threading.Event(), threading.Event(), False
+        self.waited = 0.              # Seconds spent waiting
         self.before_wait = None       # Called by `checkpoint` before it waits; False: not here
         self.reset()
 
@@ -60,10 +61,10 @@ class Control:
     def checkpoint(self):
         "Wait here while the run is paused."
         if self.state != 'paused' or (self.before_wait and not self.before_wait()): return
-        self.waiting = True
+        self.waiting, start = True, time.monotonic()
         try:
             while not self._stop.is_set() and not self._go.wait(.2): pass   # a wait without a limit cannot be interrupted on Windows
-        finally: self.waiting = False
+        finally: self.waiting = False; self.waited += time.monotonic() - start
 
     @property
     def should_stop(self) -> bool: return self._stop.is_set()
