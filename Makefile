@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-all train-sft evaluate docs wheel bench bench-trl-env bench-book fuzz lab kill-saves kill-runs
+.PHONY: help install demo test test-all test-ui test-site train-sft evaluate docs wheel bench bench-trl-env bench-book fuzz lab kill-saves kill-runs
 
 help:             ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ test: $(STAMP)    ## all tests and checks; the last line is `N passed, N failed`
 
 test-all: $(STAMP) ## the same at full size, without the time limit of one minute for each notebook
 	NANO_REASONER_FULL=1 bash tools/check.sh
+
+test-ui: $(STAMP) ## the widgets in a real browser: form, dashboard, rollouts, credit (needs chromium; pictures in .ui/)
+	$(BIN)/python tools/test_ui.py $(ARGS)
+
+test-site: $(STAMP) ## the documentation site in a real browser (needs chromium; pictures in .ui/site/)
+	$(BIN)/python tools/test_site.py $(ARGS)
 
 train-sft: $(STAMP) ## the cold start, by configs/sft.yaml
 	$(BIN)/nano-reasoner sft --config configs/sft.yaml $(ARGS)
