@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/board.html.md"""
 __all__ = ['SANS', 'MONO', 'LINE', 'TILES', 'COLOUR', 'numbers', 'mean_row', 'Thinned', 'History', 'clip', 'derived', 'Recorder',
            'chosen', 'load', 'tag_', 'tile_values', 'tiles_html', 'findings_html', 'sample_html', 'samples_html']
 
-# %% ../nbs/36_board.ipynb #fa2282d8
+# %% ../nbs/36_board.ipynb #535938a5
 import math, threading, time
 from collections import deque
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from .diagnosis import SEVERITIES, read_findings, to_record
 from .report import Markup, number, one_group, tag, text
 from .tracking import Callback, clock, eval_summary, printable, read_metrics, read_rollouts, redact, rollout_rows, split_thinking
 
-# %% ../nbs/36_board.ipynb #25ebdcbc
+# %% ../nbs/36_board.ipynb #973c3fc3
 def numbers(
     values: dict        # Metrics
 ) -> dict:              # Name -> float; what is no finite number is left out
@@ -52,7 +52,7 @@ class Thinned:
         "The rows so far, oldest first."
         return [*self.rows, *([mean_row(self.open)] if self.open else [])]
 
-# %% ../nbs/36_board.ipynb #4d7b4fd1
+# %% ../nbs/36_board.ipynb #fae0d6c4
 class History:
     "What a display needs of a run. Written by one thread, read by another."
     def __init__(self,
@@ -71,12 +71,12 @@ class History:
         "Set some of `step`, `total`, `share`, `eta`, `phase`, `label`, `samples`, `sample_step`."
         with self._lock: self.__dict__.update(values); self.version += 1
 
-    def add(self, step: int, **values):
+    def add(self, step: int, /, **values):
         "The metrics of a step."
         row = derived(numbers(dict(list(values.items())[:120]))) | dict(step=step, steps=1)
         with self._lock: self._steps.add(row); self.last.append(row); self.first = self.first or row; self.change(step=step)
 
-    def evaluated(self, step: int, **values):
+    def evaluated(self, step: int, /, **values):
         "An evaluation on held-out problems."
         with self._lock:
             self.evals.append(numbers(values) | dict(step=step))
@@ -93,7 +93,7 @@ class History:
         with self._lock:
             if said not in self.notes: self.notes.append(said); self.change()
 
-# %% ../nbs/36_board.ipynb #c90a82e6
+# %% ../nbs/36_board.ipynb #aa63aec5
 def clip(x, n: int) -> str:      # With what was left out in the middle
     "Text of bounded length."
     s = str(x)
@@ -105,7 +105,7 @@ def derived(row: dict) -> dict:
     more = dict(no_signal_share=share('groups_no_signal', 'groups'), tokens_per_second=share('tokens', 'seconds'))
     return row | {k: v for k, v in more.items() if v != {}}
 
-# %% ../nbs/36_board.ipynb #dfb2e155
+# %% ../nbs/36_board.ipynb #593b6b11
 from fastcore.basics import patch
 
 @patch
@@ -132,7 +132,7 @@ def __repr__(self: History):
     held = f', held-out accuracy {self.evals[-1]["accuracy"]:.1%}' if self.evals and 'accuracy' in self.evals[-1] else ''
     return f'History({self.label or "run"}: step {self.step}{f" of {self.total}" if self.total else ""}{last}{held})'
 
-# %% ../nbs/36_board.ipynb #5981ef48
+# %% ../nbs/36_board.ipynb #17554d5c
 class Recorder(Callback):
     "Writes a run into a `History`."
     def __init__(self,
@@ -166,7 +166,7 @@ class Recorder(Callback):
     def after_eval(self, trainer, result): self.history.evaluated(trainer.step, **eval_summary(result))
     def after_finding(self, trainer, finding): self.history.found(to_record(finding))
 
-# %% ../nbs/36_board.ipynb #49fe213a
+# %% ../nbs/36_board.ipynb #861c4d1e
 def chosen(
     records: list,      # Records of the completions of a step, as `rollout_rows` makes them
     rows: list = ()     # The problems they answer
@@ -188,18 +188,18 @@ def load(
     for r in read_metrics(run):
         if type(r.get('step')) is not int: continue
         h.change(phase=r['phase'] if r.get('phase') in ('sft', 'rl') else h.phase)
-        if r.get('kind') == 'eval': h.evaluated(**r)
-        else: h.add(**r)
+        if r.get('kind') == 'eval': h.evaluated(r['step'], **r)
+        else: h.add(r['step'], **r)
     for f in read_findings(run): h.found(to_record(f))
     records = [x for x in read_rollouts(run, h.step) if isinstance(x, dict)] if h.step else []
     h.change(samples=chosen(records), sample_step=h.step if records else None)
 
-# %% ../nbs/36_board.ipynb #09f3e746
+# %% ../nbs/36_board.ipynb #6bfeb403
 SANS, MONO, LINE = 'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45', 'font-family:ui-monospace,monospace;font-size:12px', '1px solid rgba(128,128,128,0.4)'
 
 def tag_(name, style, *inside, **attrs) -> Markup: return tag(name, *inside, style=style, **attrs)     # An element with a style
 
-# %% ../nbs/36_board.ipynb #a0bfcb02
+# %% ../nbs/36_board.ipynb #009e8646
 TILES = {     # Metric -> name, format
     'rl':  dict(reward=('reward', '{:.3g}'), accuracy=('train accuracy', '{:.0%}'), held=('held-out accuracy', '{:.1%}'), completion_length=('tokens', '{:.0f}'), truncated=('cut off', '{:.0%}'),
                 no_signal_share=('no signal', '{:.0%}'), kl=('KL', '{:.3g}'), entropy=('entropy', '{:.2f}'), tokens_per_second=('tokens/s', '{:,.0f}')),
@@ -226,7 +226,7 @@ def tiles_html(seen) -> Markup:
     cell = lambda name, now, was: tag('div', tag_('div', 'opacity:.75', name), tag_('div', 'font-size:17px;font-weight:700', now), tag_('div', 'opacity:.75;font-size:12px', was), style='min-width:5em')
     return tag_('div', SANS + ';display:flex;flex-wrap:wrap;gap:4px 20px', [cell(*x) for x in found])
 
-# %% ../nbs/36_board.ipynb #f94f64eb
+# %% ../nbs/36_board.ipynb #fb786bc5
 COLOUR = dict(error='#D55E00', warning='#E69F00', note='#56B4E9')
 
 def findings_html(
@@ -244,7 +244,7 @@ def findings_html(
         out.append(box(COLOUR.get(said, COLOUR['note']), 'status', tag('b', said, ': '), f.get('what'), at, '. ', tag('i', 'Why it hurts: '), f.get('why'), '. ', tag('i', 'What to do: '), f.get('fix'), '.'))
     return text(out + [box(COLOUR['note'], 'status', n) for n in seen.notes])
 
-# %% ../nbs/36_board.ipynb #c6e2aee8
+# %% ../nbs/36_board.ipynb #08d33aaa
 def sample_html(
     x: dict       # A record of a completion
 ) -> Markup:
