@@ -17,6 +17,7 @@ if TYPE_CHECKING:   # what an editor reads; `tools/check.py` compares it with `_
     from .results import EvalResult
     from .evaluate import compare
     from .trainer import UnifiedReasoningTrainer
+    from .form import ConfigForm
 
 _home = {  # name -> the module that defines it
     'Config': 'config', 'UserError': 'config', 'load_config': 'config',
@@ -28,6 +29,7 @@ _home = {  # name -> the module that defines it
     'Callback': 'tracking',
     'EvalResult': 'results', 'compare': 'evaluate',
     'UnifiedReasoningTrainer': 'trainer',
+    'ConfigForm': 'form',
 }
 __all__ = ['__version__', *_home]
 
