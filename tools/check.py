@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIB = 'nano_reasoner'
 SIZE = 500_000                                              # bytes of the largest notebook
 HEAVY = {'torch', 'transformers', 'datasets', 'peft', 'matplotlib', 'pydantic', 'numpy'}   # what `import nano_reasoner` must not import
-ONLY = {'wandb': lambda mod, n: mod == f'{LIB}.tracking',   # who may import what
+ONLY = {'wandb': lambda mod, n: mod == f'{LIB}.tracking', 'google': lambda mod, n: mod == f'{LIB}.drive',   # who may import what
         'matplotlib': lambda mod, n: n >= 30, 'ipywidgets': lambda mod, n: n >= 30}
 
 
@@ -144,7 +144,7 @@ def imported(tree, mod, package):
 
 
 def direction():
-    "A room imports lower-numbered rooms only; matplotlib and ipywidgets from 30 on, wandb in `tracking`"
+    "A room imports lower-numbered rooms only; matplotlib and ipywidgets from 30 on, wandb in `tracking`, google.colab in `drive`"
     room, public = rooms(), set(lazy()[0])
     bad = [f'{n}: exports {m} but has no number' for m, n in room.items() if not re.match(r'\d\d_', n)]
     if bad: return bad
@@ -252,6 +252,32 @@ def documentation():
     return (r.stdout + r.stderr).strip().splitlines() if r.returncode else []
 
 
+TRIAL = """import importlib.util, subprocess
+from types import SimpleNamespace
+tried = []
+def run(command, **kw): tried.append(command[-1]); return SimpleNamespace(returncode=int(len(tried) < 2))
+subprocess.run, importlib.util.find_spec = run, lambda name, *a: {found}
+{cell}
+print(*tried)
+"""                                                         # without pip: the first attempt fails, the second one succeeds
+
+def colab():
+    "The Colab notebook installs what settings.ini names, and nothing twice; links to Colab open notebooks that are there"
+    ini, file = ConfigParser(delimiters=['=']), ROOT/'nbs'/'tutorials'/'colab.ipynb'
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    d = ini['DEFAULT']
+    cells = [''.join(c['source']) for c in json.loads(file.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+    bad, install = [], [c for c in cells if c.startswith('#@title Install\n')]
+    if len(install) != 1: return [f'{rel(file)}: {len(install)} cells begin with `#@title Install`']
+    for found, want in (('None', f"{d['lib_name']} git+{d['git_url']}"), ('True', '')):
+        r = python(TRIAL.format(found=found, cell=install[0]))
+        if r.returncode or r.stdout.strip() != want: bad.append(f'{rel(file)}: the install cell should try `{want}` and tries `{r.stdout.strip()}` {r.stderr.strip()[-500:]}')
+    for p in [*notebooks(), ROOT/'README.md']:
+        for where in re.findall(r'colab\.research\.google\.com/github/([^\s)"\\]+)', p.read_text(encoding='utf-8')):
+            if not where.startswith(home := f"{d['user']}/{d['repo']}/blob/{d['branch']}/") or not (ROOT/where.removeprefix(home)).is_file(): bad.append(f'{rel(p)}: {where} is not a notebook of {home}')
+    return bad
+
+
 TINY = {'"Qwen/Qwen2.5-Math-1.5B-Instruct"': '"tiny-arith"', '"your-org/your-math-dataset"': '"arithmetic"', 'device="cuda"': 'device="cpu"',
         '"max_new_tokens": 384': '"max_new_tokens": 40', 'max_samples=10000': 'max_samples=4', '"steps": 100': '"steps": 1'}
 
@@ -289,7 +315,7 @@ def help_time(runs=5, bar=0.6):
     return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
 
 
-CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, documentation, snippet]
+CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, documentation, snippet, colab]
 
 
 def run(check):
