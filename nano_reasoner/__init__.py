@@ -18,6 +18,8 @@ if TYPE_CHECKING:   # what an editor reads; `tools/check.py` compares it with `_
     from .evaluate import compare
     from .trainer import UnifiedReasoningTrainer
     from .form import ConfigForm
+    from .curves import LivePlot
+    from .dashboard import Dashboard, Run
 
 _home = {  # name -> the module that defines it
     'Config': 'config', 'UserError': 'config', 'load_config': 'config',
@@ -30,6 +32,8 @@ _home = {  # name -> the module that defines it
     'EvalResult': 'results', 'compare': 'evaluate',
     'UnifiedReasoningTrainer': 'trainer',
     'ConfigForm': 'form',
+    'LivePlot': 'curves',
+    'Dashboard': 'dashboard', 'Run': 'dashboard',
 }
 __all__ = ['__version__', *_home]
 
