@@ -97,20 +97,20 @@ def biases(self: Packing, dtype) -> tuple:    # (1,1,S,S) for prompts and (P*G,1
 @patch
 def __call__(self: Packing,
     layer: int,        # Number of the layer
-    q, k, v,           # (1,H,N,D), (1,K,N,D), (1,K,N,D)
+    q, k, v,           # (N,H,D), (N,K,D), (N,K,D)
     scale: float       # Factor of the products
-):                     # (1,N,H,D)
+):                     # (N,H,D)
     "Attention of one layer."
-    q, k, v = (x[0].transpose(0, 1) for x in (q, k, v))
     n, (P, G, T), (causal, beside) = self.n_prompt, self.slot_mask.shape, self.biases(q.dtype)
-    qp, kp, vp = (gather(x[:n], self.prompt_mask).transpose(1, 2) for x in (q, k, v))
+    prompt, own = zip(*(x.split([n, len(x) - n]) for x in (q, k, v)))
+    qp, kp, vp = (gather(x, self.prompt_mask).transpose(1, 2) for x in prompt)
     if self.keep: self.prompts[layer] = kp, vp
     out = scatter(sdpa(qp, kp, vp, scale, causal).transpose(1, 2), self.prompt_mask)
-    if not T: return out[None]
-    qc, kc, vc = (gather(x[n:], self.slot_mask).transpose(2, 3) for x in (q, k, v))                       # (P,G,heads,T,D)
+    if not T: return out
+    qc, kc, vc = (gather(x, self.slot_mask).transpose(2, 3) for x in own)                       # (P,G,heads,T,D)
     lend = lambda p, c: torch.cat([p[:, None].expand(P, G, *p.shape[1:]), c], 3).flatten(0, 1)
     own = sdpa(qc.flatten(0, 1), lend(kp, kc), lend(vp, vc), scale, beside)
-    return torch.cat([out, scatter(own.transpose(1, 2).reshape(P, G, T, *q.shape[1:]), self.slot_mask)])[None]
+    return torch.cat([out, scatter(own.transpose(1, 2).reshape(P, G, T, *q.shape[1:]), self.slot_mask)])
 
 # %% ../nbs/04_attention.ipynb #bfec308c
 @patch
@@ -135,7 +135,7 @@ def register(
     base = model.config._attn_implementation
     if base.startswith('packed_'): return
     def attention(module, query, key, value, attention_mask, scaling=None, attend=None, **kw):
-        if attend is not None: return attend(module.layer_idx, query, key, value, scaling), None
+        if attend is not None: return attend(module.layer_idx, *(x[0].transpose(0, 1) for x in (query, key, value)), scaling)[None], None
         return ALL_ATTENTION_FUNCTIONS[base](module, query, key, value, attention_mask, scaling=scaling, **kw)
     AttentionInterface.register(f'packed_{base}', attention)
     AttentionMaskInterface.register(f'packed_{base}', ALL_MASK_ATTENTION_FUNCTIONS[base])

@@ -11,7 +11,7 @@ __all__ = ['SharedCache', 'PackedDecoder', 'PaddedDecoder']
 import torch
 from fastcore.basics import patch
 
-from .attention import Packing, pack, register
+from .attention import Packing, pack
 from .policy import UnifiedPolicyModel, positions
 
 # %% ../nbs/05_cache.ipynb #0d80a510
@@ -23,9 +23,9 @@ class SharedCache:
         limit: int,         # Tokens that a completion can have
         room: int = 64      # Tokens for which memory is set aside at first
     ):
-        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit
-        self.prompts = {i: tuple(self.stored(x) for x in pair) for i, pair in packing.prompts.items()}
-        self.bias = None if bool(packing.prompt_mask.all()) else torch.zeros(packing.prompt_mask.shape, device=group.device).masked_fill_(~packing.prompt_mask, -torch.inf)[:, None, None]
+        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> (2,P*G,K,tokens,D)
+        self.prompts = {i: tuple(self.stored(x).contiguous() for x in pair) for i, pair in packing.prompts.items()}
+        self.bias = torch.zeros(packing.prompt_mask.shape, device=group.device).masked_fill_(~packing.prompt_mask, -torch.inf)
         self.place_rows(group)
 
     @staticmethod
@@ -36,53 +36,49 @@ class SharedCache:
     def place_rows(self, group):
         "Give each row a place in the rectangle of groups."
         counts = torch.bincount(group)
-        self.group, self.G = group, int(counts.max())
+        self.group, self.P, self.G = group, len(counts), int(counts.max())
         self.places = group*self.G + torch.arange(len(group), device=group.device) - (counts.cumsum(0) - counts)[group]
         self.rows = None                                                   # row of each place; None: the rectangle is the batch
-        if len(group) < len(counts)*self.G:
-            self.rows = torch.zeros(len(counts)*self.G, dtype=torch.int64, device=group.device)
+        if len(group) < self.P*self.G:
+            self.rows = torch.zeros(self.P*self.G, dtype=torch.int64, device=group.device)
             self.rows[self.places] = torch.arange(len(group), device=group.device)
 
-    def append(self, layer, k, v):
-        "Write the keys and values (B,K,D) of this token; returns those of all tokens so far, (B,K,t,D) each."
-        (B, K, D), k, v = k.shape, self.stored(k), self.stored(v)
-        if layer not in self.own: self.own[layer] = [x.new_empty(B, K, self.room, D) for x in (k, v)]
-        pair = self.own[layer]
-        for i, x in enumerate((k, v)):
-            if self.t == pair[i].shape[2]: pair[i] = torch.cat([pair[i], x.new_empty(B, K, min(self.t, self.limit - self.t), D)], 2)
-            pair[i][:, :, self.t] = x
-        return [x[:, :, :self.t+1] for x in pair]
-
-    def __call__(self, layer, q, k, v, scale):      # (1,H,B,D), (1,K,B,D), (1,K,B,D) -> (1,B,H,D)
+    def __call__(self, layer, q, k, v, scale):      # (B,H,D), (B,K,D), (B,K,D) -> (B,H,D)
         "Attention of one token of each row."
-        q, k, v = (x[0].transpose(0, 1) for x in (q, k, v))
-        (B, H, D), K, (kp, vp), (ko, vo) = q.shape, k.shape[1], self.prompts[layer], self.append(layer, k, v)
-        P, S, R, kind = len(kp), kp.shape[2], H//K, torch.promote_types(q.dtype, torch.float32)
-        z = (q.to(kind)*scale).reshape(B, K, R, D)
-        a = self.each(self.grouped(z, P) @ kp.to(kind).transpose(2, 3), P)
-        if self.bias is not None: a = a + self.bias[self.group]
-        p = torch.cat([a, z @ ko.to(kind).transpose(2, 3)], 3).softmax(-1)
-        out = self.each(self.grouped(p[..., :S], P) @ vp.to(kind), P) + p[..., S:] @ vo.to(kind)
-        return out.to(q.dtype).reshape(1, B, H, D)
+        if self.rows is not None: q, k, v = q[self.rows], k[self.rows], v[self.rows]
+        (kp, vp), (ko, vo) = self.prompts[layer], self.append(layer, k, v)
+        (_, H, D), K, P, G, S, n = q.shape, k.shape[1], self.P, self.G, kp.shape[2], ko.shape[1]
+        R, kind = H//K, torch.promote_types(q.dtype, torch.float32)
+        z = torch.empty(P, K, G, R, D, dtype=kind, device=q.device).copy_(q.view(P, G, K, R, D).transpose(1, 2))
+        hide = self.bias.to(kind)[:, None, None].expand(P, K, 1, S).reshape(P*K, 1, S)
+        a = torch.baddbmm(hide, z.view(P*K, G*R, D), kp.to(kind).view(P*K, S, D).transpose(1, 2), alpha=scale)
+        b = torch.baddbmm(hide.new_zeros(()), z.view(P*K*G, R, D), ko.to(kind).transpose(1, 2), beta=0, alpha=scale)
+        p = torch.cat([a.view(P*K*G, R, S), b], 2).softmax(-1)
+        out = torch.bmm(p.view(P*K, G*R, S+n)[:, :, :S], vp.to(kind).view(P*K, S, D))
+        out = torch.baddbmm(out.view(P*K*G, R, D), p[:, :, S:], vo.to(kind))
+        out = torch.empty(P*G, H, D, dtype=q.dtype, device=q.device).view(P, G, K, R, D).copy_(out.view(P, K, G, R, D).transpose(1, 2)).view(P*G, H, D)
+        return out if self.rows is None else out[self.places]
 
-    def grouped(self, x, P):      # (B,K,R,n) -> (P,K,G*R,n)
-        "Rows of a group one below the other."
-        x = x if self.rows is None else x[self.rows]
-        return x.view(P, self.G, *x.shape[1:]).transpose(1, 2).reshape(P, x.shape[1], self.G*x.shape[2], -1)
-
-    def each(self, x, P):         # (P,K,G*R,n) -> (B,K,R,n)
-        "The opposite of `grouped`."
-        x = x.view(P, x.shape[1], self.G, -1, x.shape[3]).transpose(1, 2).flatten(0, 1)
-        return x if self.rows is None else x[self.places]
+    def append(self, layer, k, v):
+        "Write the keys and values (P*G,K,D) of this token; returns those of all tokens so far, (P*K*G,t,D) each."
+        (n, K, D), P, G = k.shape, self.P, self.G
+        if layer not in self.own: self.own[layer] = self.stored(k[:0]).new_empty(2, P, K, G, self.room, D)
+        own = self.own[layer]
+        if self.t == own.shape[4]: own = self.own[layer] = torch.cat([own, own.new_empty(2, P, K, G, min(self.t, self.limit - self.t), D)], 4)
+        for o, x in zip(own, (k, v)): o[:, :, :, self.t] = x.view(P, G, K, D).transpose(1, 2)
+        return [o.view(P*K*G, -1, D)[:, :self.t+1] for o in own]
 
     def keep(self, rows):      # Numbers of the rows that go on
         "Drop the other rows, and prompts without any."
-        for pair in self.own.values(): pair[:] = [x[rows] for x in pair]
+        old, (P, G) = self.places[rows], (self.P, self.G)
         left, group = torch.unique(self.group[rows], return_inverse=True)
-        if len(left) < int(self.group.max()) + 1:
+        if len(left) < P:
             self.prompts = {i: (k[left], v[left]) for i, (k, v) in self.prompts.items()}
-            if self.bias is not None: self.bias = self.bias[left]
+            self.bias = self.bias[left]
         self.place_rows(group)
+        source = torch.zeros(self.P*self.G, dtype=torch.int64, device=rows.device)      # old place of each new one
+        source[self.places] = old
+        for i, own in self.own.items(): self.own[i] = own.transpose(2, 3).flatten(1, 2)[:, source].unflatten(1, (self.P, self.G)).transpose(2, 3).contiguous()
 
 # %% ../nbs/05_cache.ipynb #79cbca0a
 class PackedDecoder:
@@ -94,10 +90,9 @@ class PackedDecoder:
         limit: int          # Longest completion, tokens
     ):
         self.policy = policy
-        register(policy.base)
         packing = pack(ids, mask)
         packing.keep = True
-        h = policy.body(input_ids=packing.ids[None], position_ids=packing.positions[None], attend=packing)[0]
+        h = policy.read(packing.ids, packing.positions, packing)
         group = (packing.slots//packing.slot_mask.shape[1]).repeat_interleave(G)       # prompts that are equal are one
         self.order = group.argsort(stable=True)                                        # number of the completion in each row of the batch
         group = group[self.order]
@@ -107,7 +102,7 @@ class PackedDecoder:
 
     def step(self, new):    # (B,) int64
         "Logits (B,V) after one more token of each row."
-        h = self.policy.body(input_ids=new[None], position_ids=self.next[None], attend=self.cache)[0]
+        h = self.policy.read(new, self.next, self.cache)
         self.cache.t, self.next = self.cache.t + 1, self.next + 1
         return self.policy.head(h)
 

@@ -25,6 +25,7 @@ from .attention import pack, register, unpackable
 from .config import ModelConfig, UserError, load_config
 from .data import eos_ids
 from .head import head_logprobs, token_logprobs
+from .layers import is_llama, joint_layers, llama
 
 # %% ../nbs/04_policy.ipynb #317fa4a6
 def seed_everything(
@@ -220,6 +221,7 @@ def _load_adapter(folder, cfg, device):
 # %% ../nbs/04_policy.ipynb #69216858
 class UnifiedPolicyModel(nn.Module):
     "A causal language model as a policy: generation, log-probabilities, a frozen reference, saving."
+    written_out = False      # Are the layers computed by `llama`? Decided with the layout
     def __init__(self,
         name: str,                           # Hub name, folder, checkpoint, or tiny-arith
         algo: str = 'DR.GRPO',               # The algorithm that will train it
@@ -317,6 +319,21 @@ def body(self: UnifiedPolicyModel, **inputs):    # (rows,columns,D)
     "The hidden states that enter the output layer."
     return getattr(self.base, self.base.base_model_prefix)(use_cache=False, **inputs)[0]
 
+@patch(as_prop=True)
+def joint(self: UnifiedPolicyModel) -> list:
+    "Groups of linear layers that read the same input and are only called together."
+    return joint_layers(getattr(self.base, self.base.base_model_prefix)) if self.layout == 'packed' and self.written_out else []
+
+@patch
+def read(self: UnifiedPolicyModel,
+    ids, positions,     # (N,) int64 each
+    attend              # Attention of a layer, (number, q (N,H,D), k and v (N,K,D), scale) -> (N,H,D)
+):                      # (N,D)
+    "Hidden states of tokens in a row; what they see is up to `attend`."
+    if self.written_out: return llama(getattr(self.base, self.base.base_model_prefix), ids, positions, attend, self._use_checkpointing and self.training and torch.is_grad_enabled())
+    register(self.base)                   # the frozen reference may be a copy from before
+    return self.body(input_ids=ids[None], position_ids=positions[None], attend=attend)[0]
+
 @patch
 def states(self: UnifiedPolicyModel,
     tokens: Tokens,
@@ -325,9 +342,8 @@ def states(self: UnifiedPolicyModel,
     "Hidden states of the predictions."
     (_, P), T, keep, layout = tokens.prompt_ids.shape, tokens.completion_ids.shape[1], tokens.completion_mask, layout or self.layout
     if layout == 'packed':
-        register(self.base)                   # the frozen reference may be a copy from before
         packing = pack(tokens.prompt_ids, tokens.prompt_mask, tokens.completion_ids, keep)
-        return packing.predictions(self.body(input_ids=packing.ids[None], position_ids=packing.positions[None], attend=packing)[0], keep), None
+        return packing.predictions(self.read(packing.ids, packing.positions, packing), keep), None
     mask = torch.cat([tokens.prompt_mask, keep], 1)
     inputs = dict(input_ids=torch.cat([tokens.prompt_ids, tokens.completion_ids], 1), attention_mask=mask.long(), position_ids=positions(mask))
     if layout == 'padded': return self.body(**inputs)[:, P-1:P+T-1][keep], None
@@ -359,6 +375,8 @@ def layout(self: UnifiedPolicyModel) -> str:
     "How batches are laid out: 'packed', 'padded' or 'whole'."
     if self._layout is None:
         why = unpackable(self.base)
+        self.written_out = not why and is_llama(self.base)
+        self.written_out = self.written_out and agrees(self, 'packed')
         self._layout = 'packed' if not why and agrees(self, 'packed') else 'padded' if agrees(self, 'padded') else 'whole'
         self.info['batches'] = self._layout + ('' if self._layout == 'packed' else f' ({why or "packed, the model gives other numbers"})')
     return self._layout

@@ -134,7 +134,7 @@ class NativeEngine:
         "Inside, the weights for writing are kept between calls; nothing may be trained."
         if self._ready: yield self; return
         start = time.perf_counter()
-        with merged(self.policy.model):
+        with merged(self.policy.model, self.policy.joint):
             self._ready, self.seconds['merge'] = True, time.perf_counter() - start
             try: yield self
             finally: self._ready = False
