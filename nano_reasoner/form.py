@@ -564,9 +564,10 @@ def widget(self: ConfigForm):     # An ipywidgets box
 
 @patch
 def show(self: ConfigForm):
-    "Show the form in a notebook."
+    "Show the form in a notebook; where nothing is live, as on a saved page, its table stands in its place."
     from IPython.display import display
-    display(self.widget)
+    view = dict(version_major=2, version_minor=0, model_id=self.widget.model_id)
+    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': self._repr_html_(), 'text/plain': repr(self)}, raw=True)
 
 @patch
 def lock(self: ConfigForm, on: bool = True):
