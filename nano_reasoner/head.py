@@ -29,10 +29,10 @@ def token_logprobs(
 # %% ../nbs/04_head.ipynb #40c1a8bc
 def chunk_size(
     vocab: int,              # Tokens in the vocabulary
-    memory: float = 64e6     # Bytes of a float32 copy of a chunk's logits
-) -> int:                    # Predictions in a chunk
+    memory: float = 26e6     # Bytes of a float32 copy of a chunk's logits; so small that a large cache holds it
+) -> int:                    # Predictions in a chunk; 64 at least, for the sake of the matrix product
     "Predictions whose logits are held at once."
-    return max(int(memory/(4*vocab)), 16)
+    return max(int(memory/(4*vocab)), 64)
 
 def _chunk(h, W, ids, temperature):
     "Of one chunk: log-probs, entropies, and the probabilities (n,V) in float32 at least."

@@ -15,13 +15,17 @@ from torch.utils.checkpoint import checkpoint
 from .adapters import project
 
 # %% ../nbs/04_layers.ipynb #9611754d
+def _norm(x, w, eps):
+    "The norm, and r."
+    r = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    return torch.mul(x, r).mul_(w).to(torch.promote_types(x.dtype, w.dtype)), r
+
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, eps):
-        kind = torch.promote_types(x.dtype, torch.float32)
-        r = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=kind).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        y, r = _norm(x, w, eps)
         ctx.save_for_backward(x, w, r)
-        return torch.mul(x, r).mul_(w).to(torch.promote_types(x.dtype, w.dtype))
+        return y
 
     @staticmethod
     def backward(ctx, g):
@@ -39,7 +43,7 @@ def rms_norm(
     eps: float    # Added to the mean square
 ):                # (..., d), in the wider format of `x` and `w`
     "Root mean square norm, computed in float32 at least."
-    return _Norm.apply(x, w, eps)
+    return _Norm.apply(x, w, eps) if torch.is_grad_enabled() else _norm(x, w, eps)[0]
 
 # %% ../nbs/04_layers.ipynb #b66f4d2d
 def rotate(
