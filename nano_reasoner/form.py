@@ -9,7 +9,7 @@ __all__ = ['kinds', 'choices', 'to_text', 'from_text', 'value_of', 'changed', 't
            'algorithm_faults', 'rollouts', 'duration', 'Row', 'FormView']
 
 # %% ../nbs/35_form.ipynb #3c78cca3
-import html, re, shlex, sys, threading
+import asyncio, html, re, shlex, sys, threading
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import reduce
@@ -396,19 +396,24 @@ def _options(form, key) -> dict:
     return {to_text(v): v for v in choices(settings()[key])} if key in settings() else {}
 
 # %% ../nbs/35_form.ipynb #8bb0b36b
+def _layouts():
+    "The layouts that all rows share: of a field, of a note, of a row."
+    W = _widgets()
+    return W.Layout(width='400px', max_width='100%'), W.Layout(flex='1 1 300px', min_width='200px'), W.Layout(flex_flow='row wrap', align_items='center')
+
 class Row:
     "One setting on the screen: a field and a note."
-    def __init__(self, form, key, changed):
+    def __init__(self, form, key, changed, layouts):
         W, self.form, self.key, self.setting = _widgets(), form, key, settings().get(key)
         name = key.rpartition('.')[2].replace('_', ' ')
         label = {'preset': 'GPU preset', 'algo': 'algorithm'}.get(name, '.'.join(key.split('.')[1:]) if key.startswith('algorithm.') else name)
-        kw = dict(description=label, style={'description_width': '150px'}, layout=W.Layout(width='400px', max_width='100%'))
+        kw = dict(description=label, style={'description_width': '150px'}, layout=layouts[0])
         if _options(form, key): self.field = W.Dropdown(options=['...'], **kw)
         elif names := _suggestions(key): self.field = W.Combobox(options=names, ensure_option=False, continuous_update=False, **kw)
         else: self.field = W.Text(continuous_update=not self.setting or not _is(self.setting, 'string'), **kw)
-        for c in {key, name.replace(' ', '-') if not self.setting or self.setting.level else key, label}: self.field.add_class('nr-' + re.sub('[^a-z0-9]+', '-', c.lower()))
-        self.note = W.HTML(layout=W.Layout(flex='1 1 300px', min_width='200px'))
-        self.box = W.HBox([self.field, self.note], layout=W.Layout(flex_flow='row wrap', align_items='center'))
+        for c in {key, name if not self.setting or self.setting.level else key, label}: self.field.add_class('nr-' + re.sub('[^a-z0-9]+', '-', c.lower()))
+        self.note = W.HTML(layout=layouts[1])
+        self.box = W.HBox([self.field, self.note], layout=layouts[2])
         self.field.observe(lambda change: changed(self, change['new']), 'value')
 
     def raw(self):
@@ -456,22 +461,29 @@ class FormView:
     pause = .5     # Seconds without a change before a new model is planned
     def __init__(self, form):
         W = _widgets()
-        self.form, self.rows, self.lock, self.busy, self.timer, self.planned = form, {}, threading.RLock(), False, None, {}
-        for key in ('preset', *settings()): self.add(key)
-        self.first, self.parts = W.VBox(), W.VBox()
-        self.folds = {s: W.VBox() for s in _SECTIONS}
+        self.form, self.rows, self.layouts, self.lock = form, {}, _layouts(), threading.RLock()
+        self.busy, self.locked, self.typing, self.timer, self.opened, self.planned = False, False, None, None, {*()}, {None}
+        self.first, self.folds = W.VBox(), {s: W.VBox() for s in _SECTIONS}
         self.more = W.Accordion(children=list(self.folds.values()), selected_index=None)
         for i, s in enumerate(_SECTIONS): self.more.set_title(i, f'More: {s or "general"}')
+        self.more.observe(lambda change: self.open(change['new']), 'selected_index')
         self.numbers, self.projection, self.code, self.message = (W.HTML() for _ in range(4))
-        self.path = W.Text('my.yaml', description='file', style={'description_width': '150px'}, layout=W.Layout(width='400px', max_width='100%'))
+        self.path = W.Text('my.yaml', description='file', style={'description_width': '150px'}, layout=self.layouts[0])
         self.load, self.save = W.Button(description='Load', icon='folder-open'), W.Button(description='Save', icon='save')
-        for b, f in ((self.load, self._load), (self.save, self._save)): b.on_click(f)
-        files = W.HBox([self.path, self.load, self.save, self.message], layout=W.Layout(flex_flow='row wrap'))
+        self.load.on_click(lambda b: self.file(self.form.load, 'loaded'))
+        self.save.on_click(lambda b: self.file(self.form.save, 'saved to'))
+        files = W.HBox([self.path, self.load, self.save, self.message], layout=self.layouts[2])
         self.widget = W.VBox([self.first, self.more, self.numbers, self.projection, self.code, files])
-        for name, w in dict(form=self.widget, more=self.more, numbers=self.numbers, projection=self.projection, code=self.code, path=self.path, load=self.load, save=self.save, message=self.message).items(): w.add_class(f'nr-{name}')
+        for name in ('widget', 'more', 'numbers', 'projection', 'code', 'path', 'load', 'save', 'message'): getattr(self, name).add_class(f'nr-{"form" if name == "widget" else name}')
         self.refresh()
 
-    def add(self, key): self.rows[key] = Row(self.form, key, self.typed)
+    def row(self, key):
+        "The row of a setting or a knob, made when it is first asked for."
+        if key not in self.rows:
+            row = self.rows[key] = Row(self.form, key, self.typed, self.layouts)
+            row.field.disabled = self.locked
+            row.update(self.form.check()[1].get(key), False)
+        return self.rows[key]
 
     def typed(self, row, text):
         "Somebody changed a field."
@@ -481,7 +493,11 @@ class FormView:
             try: (self.form.turn if row.setting is None and row.key != 'preset' else self.form.set)(row.key, row.read(text))
             finally: self.typing = None
 
-    typing = None
+    def open(self, i):
+        "A fold is opened."
+        if i is None: return
+        self.opened.add(_SECTIONS[i])
+        self.refresh()
 
 # %% ../nbs/35_form.ipynb #143f39e8
 @patch
@@ -497,9 +513,8 @@ def refresh(self: FormView):
 def draw(self: FormView):
     "Fields, notes, numbers and code."
     form, knobs, (cfg, faults) = self.form, self.form.knobs(), self.form.check()
-    for key in knobs: key in self.rows or self.add(key)
     for key, row in self.rows.items():
-        if row.setting or key == 'preset' or key in knobs: row.update(faults.get(key), row is self.typing and row.key in settings())
+        if row.setting or key == 'preset' or key in knobs: row.update(faults.get(key), row is self.typing and row.setting is not None)
     self.place()
     wrong = ''.join(_words(e, ' role="alert"') for e in faults.values())
     for w, text in ((self.numbers, wrong or _lines(form.numbers())), (self.code, _code(cfg))):
@@ -517,7 +532,8 @@ def place(self: FormView):
     boxes |= {box: [k for k in s if k not in first and (k.split('.')[0] == name if name else '.' not in k and k not in _SECTIONS) and there(k)] for name, box in self.folds.items()}
     boxes[self.folds['algorithm']] = [*knobs, 'algorithm']
     for box, keys in boxes.items():
-        children = tuple(self.rows[k].box for k in keys)
+        if box is not self.first and not any(box is self.folds[s] for s in self.opened): continue
+        children = tuple(self.row(k).box for k in keys)
         if box.children != children: box.children = children
 
 # %% ../nbs/35_form.ipynb #ae15a5bd
@@ -525,35 +541,31 @@ def place(self: FormView):
 def plan(self: FormView):
     "Draw memory and time: now if the model's shapes are known, else when nothing was changed for a while."
     if self.timer: self.timer.cancel()
-    cfg, _ = self.form.check()
-    model = cfg and (cfg.model.name, cfg.model.revision)
-    if cfg is None or model in self.planned or 'google.colab' in sys.modules: return self.project(model)
+    try: loop = asyncio.get_running_loop()
+    except RuntimeError: loop = None        # not in a notebook
+    if loop is None or self.model() in self.planned or 'google.colab' in sys.modules: return self.project()
     self.projection.value = _lines({'memory': 'being computed ...'})
-    self.timer = threading.Timer(self.pause, self.project, [model])
-    self.timer.daemon = True
-    self.timer.start()
+    self.timer = loop.call_later(self.pause, self.project)
 
 @patch
-def project(self: FormView, model):
+def project(self: FormView):
     "Compute and draw memory and time."
-    said = _lines(self.form.projection())
     with self.lock:
-        now = self.form.check()[0]
-        if (now and (now.model.name, now.model.revision)) != model: return      # somebody went on typing
-        self.planned[model] = True
-        self.projection.value = said
+        self.projection.value = _lines(self.form.projection())
+        self.planned.add(self.model())
 
 @patch
-def _file(self: FormView, act):
-    try: said = act(self.path.value.strip())
+def model(self: FormView):
+    "What the shapes depend on; None if something is wrong, and then nothing is planned."
+    cfg, _ = self.form.check()
+    return cfg and (cfg.model.name, cfg.model.revision)
+
+@patch
+def file(self: FormView, act, done):
+    "Load or save, and say how it went."
+    try: said = f'<span style="{_SANS}">{done} {html.escape(str(act(self.path.value.strip()))*(done != "loaded"))}</span>'
     except UserError as e: said = _words(e, ' role="alert"')
     self.message.value = said
-
-@patch
-def _load(self: FormView, _=None): self._file(lambda p: self.form.load(p) and f'<span style="{_SANS}">loaded</span>')
-
-@patch
-def _save(self: FormView, _=None): self._file(lambda p: f'<span style="{_SANS}">saved to {html.escape(str(self.form.save(p)))}</span>')
 
 # %% ../nbs/35_form.ipynb #9d38221c
 @patch(as_prop=True)
@@ -568,9 +580,11 @@ def show(self: ConfigForm):
     from IPython.display import display
     view = dict(version_major=2, version_minor=0, model_id=self.widget.model_id)
     display({'application/vnd.jupyter.widget-view+json': view, 'text/html': self._repr_html_(), 'text/plain': repr(self)}, raw=True)
+    self.view.planned.add(self.view.model()); self.view.plan()      # the table has built the model's shapes
 
 @patch
 def lock(self: ConfigForm, on: bool = True):
     "While a run is going on: nothing can be changed."
     self.widget
+    self.view.locked = on
     for w in [*(r.field for r in self.view.rows.values()), self.view.load]: w.disabled = on
