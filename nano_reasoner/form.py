@@ -16,7 +16,7 @@ from functools import reduce
 
 from fastcore.basics import patch
 
-from .config import PRESETS, Config, Setting, UserError, _hint, _home, _leaves, _preset, _report, _scalar, algo_key, find_faults, load_config, parse_yaml, settings
+from .config import PRESETS, Config, Setting, UserError, _hint, _home, _leaves, _preset, _report, _scalar, _sections, algo_key, find_faults, load_config, parse_yaml, settings
 
 # %% ../nbs/35_form.ipynb #7c57ac96
 def kinds(
@@ -73,13 +73,18 @@ def changed(
     keys = sorted(settings(), key=lambda k: order.index(k.split('.')[0]))
     return {k: v for k in keys if (v := value_of(cfg, k)) != settings()[k].default}
 
+def _word(v):
+    "A value as the command line reads it: a text stands without quotes if it is read as itself."
+    try: return v if isinstance(v, str) and parse_yaml(v, '')[0] == v else _scalar(v)
+    except UserError: return _scalar(v)
+
 def to_command(
     cfg: Config,
     verb: str = 'train'   # 'train', 'sft', 'plan' or 'doctor'
 ) -> str:                 # One line for a shell
     "The command that runs this configuration."
     leaves = [leaf for k, v in changed(cfg).items() for leaf in _split(k, v)]
-    return shlex.join(['nano-reasoner', verb, *(f'{k}={_scalar(v)}' for k, v in leaves)])
+    return shlex.join(['nano-reasoner', verb, *(f'{k}={_word(v)}' for k, v in leaves)])
 
 def to_code(
     cfg: Config
@@ -334,7 +339,7 @@ def _time(p, steps, minutes):
 # %% ../nbs/35_form.ipynb #c4eafdab
 _SANS, _MONO = 'font-family:system-ui,sans-serif;font-size:13px', 'font-family:ui-monospace,monospace;font-size:12px'
 _CELL = 'text-align:left;vertical-align:top;padding:2px 10px 2px 0'
-_ALARM = 'border-left:4px solid #D55E00;background-color:rgba(213,94,0,0.15);padding:1px 8px;' + _SANS
+_ALARM = 'border-left:4px solid #D55E00;background-color:rgba(213,94,0,0.15);padding:1px 8px;line-height:1.4;' + _SANS
 
 def _words(e, role=''):
     "An error as a box."
@@ -406,7 +411,7 @@ class Row:
     def __init__(self, form, key, changed, layouts):
         W, self.form, self.key, self.setting = _widgets(), form, key, settings().get(key)
         name = key.rpartition('.')[2].replace('_', ' ')
-        label = {'preset': 'GPU preset', 'algo': 'algorithm'}.get(name, '.'.join(key.split('.')[1:]) if key.startswith('algorithm.') else name)
+        label = {'preset': 'GPU preset', 'algo': 'algorithm', 'name': 'model', 'dataset name': 'data set'}.get(name, '.'.join(key.split('.')[1:]) if key.startswith('algorithm.') else name)
         kw = dict(description=label, style={'description_width': '150px'}, layout=layouts[0])
         if _options(form, key): self.field = W.Dropdown(options=['...'], **kw)
         elif names := _suggestions(key): self.field = W.Combobox(options=names, ensure_option=False, continuous_update=False, **kw)
@@ -439,7 +444,7 @@ def update(self: Row, fault, typing: bool):     # `typing`: the text is being wr
         if self.field.options != options: self.field.options = options
         if self.field.value != label: self.field.value = label
     elif not typing and self.field.value != to_text(v): self.field.value = to_text(v)
-    note = _words(fault, ' role="alert"') if fault else f'<span style="{_SANS};opacity:0.8">{html.escape(self.about())}</span>'
+    note = _words(fault, ' role="alert"') if fault else f'<div style="{_SANS};line-height:1.4;opacity:0.8">{html.escape(self.about())}</div>'
     if self.note.value != note: self.note.value = note
 
 @patch
@@ -447,14 +452,21 @@ def about(self: Row) -> str:
     "The meaning of a setting, and what is allowed."
     if self.key == 'preset': return 'Sets batch and group size for a GPU; memory and time below are for it'
     if not self.setting: return 'A part of the algorithm'
-    why, listed = self.form.unused(self.key), _options(self.form, self.key)
+    why, listed, algo = self.form.unused(self.key), _options(self.form, self.key), self.form.algorithm()
+    if self.key == 'training.algo' and algo and algo.citation: return algo.citation
     if self.key == 'rewards':
         from nano_reasoner.algorithm import known
         return f'{self.setting.meaning}: {", ".join(known("reward"))}'
-    return why or f'{self.setting.meaning}' + f'; {self.setting.allowed}'*(not listed and not _is(self.setting, 'string'))
+    words = self.setting.meaning + f'; {self.setting.allowed}'*(not listed and not _is(self.setting, 'string'))
+    return why or re.sub(r'\bnull\b', 'empty', words)      # which is how null is typed
 
 # %% ../nbs/35_form.ipynb #2bec41a8
 _SECTIONS = ('training', 'algorithm', 'rewards', 'model', 'data', 'sft', 'eval', 'paths', 'logging', '')
+
+def _title(section):
+    "What a fold is about: its name, and what the schema says about it."
+    about = _sections()[section].__doc__ if section in _sections() and section else settings()[section].description if section else 'Seed and checks'
+    return f'{section}: {about[0].lower()}{about[1:].rstrip(".")}' if section else about
 
 class FormView:
     "The widgets of a form."
@@ -465,7 +477,9 @@ class FormView:
         self.busy, self.locked, self.typing, self.timer, self.opened, self.planned = False, False, None, None, {*()}, {None}
         self.first, self.folds = W.VBox(), {s: W.VBox() for s in _SECTIONS}
         self.more = W.Accordion(children=list(self.folds.values()), selected_index=None)
-        for i, s in enumerate(_SECTIONS): self.more.set_title(i, f'More: {s or "general"}')
+        for i, s in enumerate(_SECTIONS): self.more.set_title(i, _title(s))
+        self.all = W.Accordion(children=[self.more], selected_index=None)
+        self.all.set_title(0, 'All settings')
         self.more.observe(lambda change: self.open(change['new']), 'selected_index')
         self.numbers, self.projection, self.code, self.message = (W.HTML() for _ in range(4))
         self.path = W.Text('my.yaml', description='file', style={'description_width': '150px'}, layout=self.layouts[0])
@@ -473,8 +487,8 @@ class FormView:
         self.load.on_click(lambda b: self.file(self.form.load, 'loaded'))
         self.save.on_click(lambda b: self.file(self.form.save, 'saved to'))
         files = W.HBox([self.path, self.load, self.save, self.message], layout=self.layouts[2])
-        self.widget = W.VBox([self.first, self.more, self.numbers, self.projection, self.code, files])
-        for name in ('widget', 'more', 'numbers', 'projection', 'code', 'path', 'load', 'save', 'message'): getattr(self, name).add_class(f'nr-{"form" if name == "widget" else name}')
+        self.widget = W.VBox([self.first, self.all, self.numbers, self.projection, self.code, files])
+        for name in ('widget', 'all', 'more', 'numbers', 'projection', 'code', 'path', 'load', 'save', 'message'): getattr(self, name).add_class(f'nr-{"form" if name == "widget" else name}')
         self.refresh()
 
     def row(self, key):
@@ -516,20 +530,26 @@ def draw(self: FormView):
     for key, row in self.rows.items():
         if row.setting or key == 'preset' or key in knobs: row.update(faults.get(key), row is self.typing and row.setting is not None)
     self.place()
-    wrong = ''.join(_words(e, ' role="alert"') for e in faults.values())
+    seen = {self.row(k) for k in self.beginning()}
+    hidden = ''.join(f'\n{e}' for k, e in faults.items() if self.rows.get(k) not in seen)       # in a fold
+    wrong = faults and _words(f'no configuration yet, because of {", ".join(faults)}{hidden}', ' role="alert"')
     for w, text in ((self.numbers, wrong or _lines(form.numbers())), (self.code, _code(cfg))):
         if w.value != text: w.value = text
 
 @patch
+def beginning(self: FormView) -> list:
+    "What is shown at first."
+    s, variants = settings(), _options(self.form, 'training.variant')
+    first = ['training.algo', *['training.variant']*(len(variants) > 1 or self.form._raw['training.variant'] is not None), 'model.name', 'data.dataset_name', 'preset']
+    return first + [k for level in ('first', 'budget') for k in s if s[k].level == level and k not in (*first, 'training.variant')]
+
+@patch
 def place(self: FormView):
     "Which rows are where: at first, in a fold, or nowhere because they have no effect."
-    form, knobs, s = self.form, self.form.knobs(), settings()
-    there = lambda k: not form.unused(k) or form._raw[k] != s[k].default
-    first = ['training.algo', 'training.variant', 'model.name', 'data.dataset_name', 'preset']
-    first += [k for k in s if s[k].level and k not in first]
-    only_one = len(_options(form, 'training.variant')) < 3 and form._raw['training.variant'] is None
-    boxes = {self.first: [k for k in first if not (k == 'training.variant' and only_one)]}
-    boxes |= {box: [k for k in s if k not in first and (k.split('.')[0] == name if name else '.' not in k and k not in _SECTIONS) and there(k)] for name, box in self.folds.items()}
+    form, knobs, s, first = self.form, self.form.knobs(), settings(), self.beginning()
+    rest = lambda name, k: k not in first and k.split('.')[0] == name if name else '.' not in k and k not in _SECTIONS
+    there = lambda k: not s[k].level and (not form.unused(k) or form._raw[k] != s[k].default)
+    boxes = {self.first: first} | {box: [k for k in s if rest(name, k) and there(k)] for name, box in self.folds.items()}
     boxes[self.folds['algorithm']] = [*knobs, 'algorithm']
     for box, keys in boxes.items():
         if box is not self.first and not any(box is self.folds[s] for s in self.opened): continue
