@@ -20,6 +20,8 @@ if TYPE_CHECKING:   # what an editor reads; `tools/check.py` compares it with `_
     from .form import ConfigForm
     from .curves import LivePlot
     from .dashboard import Dashboard, Run
+    from .browse import RolloutBrowser
+    from .chat import ChatBox
 
 _home = {  # name -> the module that defines it
     'Config': 'config', 'UserError': 'config', 'load_config': 'config',
@@ -34,6 +36,8 @@ _home = {  # name -> the module that defines it
     'ConfigForm': 'form',
     'LivePlot': 'curves',
     'Dashboard': 'dashboard', 'Run': 'dashboard',
+    'RolloutBrowser': 'browse',
+    'ChatBox': 'chat',
 }
 __all__ = ['__version__', *_home]
 
