@@ -6,9 +6,10 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/board.html.md"""
 
 # %% auto #0
 __all__ = ['SANS', 'MONO', 'LINE', 'TILES', 'COLOUR', 'numbers', 'mean_row', 'Thinned', 'History', 'clip', 'derived', 'Recorder',
-           'chosen', 'load', 'tag_', 'tile_values', 'tiles_html', 'findings_html', 'sample_html', 'samples_html']
+           'chosen', 'gpu_memory', 'load', 'tag_', 'tile_values', 'tiles_html', 'findings_html', 'sample_html',
+           'samples_html']
 
-# %% ../nbs/36_board.ipynb #535938a5
+# %% ../nbs/36_board.ipynb #bb439659
 import math, threading, time
 from collections import deque
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from .diagnosis import SEVERITIES, read_findings, to_record
 from .report import Markup, number, one_group, tag, text
 from .tracking import Callback, clock, eval_summary, printable, read_metrics, read_rollouts, redact, rollout_rows, split_thinking
 
-# %% ../nbs/36_board.ipynb #973c3fc3
+# %% ../nbs/36_board.ipynb #2abd3809
 def numbers(
     values: dict        # Metrics
 ) -> dict:              # Name -> float; what is no finite number is left out
@@ -52,7 +53,7 @@ class Thinned:
         "The rows so far, oldest first."
         return [*self.rows, *([mean_row(self.open)] if self.open else [])]
 
-# %% ../nbs/36_board.ipynb #fae0d6c4
+# %% ../nbs/36_board.ipynb #0287552f
 class History:
     "What a display needs of a run. Written by one thread, read by another."
     def __init__(self,
@@ -93,7 +94,7 @@ class History:
         with self._lock:
             if said not in self.notes: self.notes.append(said); self.change()
 
-# %% ../nbs/36_board.ipynb #aa63aec5
+# %% ../nbs/36_board.ipynb #2035f999
 def clip(x, n: int) -> str:      # With what was left out in the middle
     "Text of bounded length."
     s = str(x)
@@ -105,7 +106,7 @@ def derived(row: dict) -> dict:
     more = dict(no_signal_share=share('groups_no_signal', 'groups'), tokens_per_second=share('tokens', 'seconds'))
     return row | {k: v for k, v in more.items() if v != {}}
 
-# %% ../nbs/36_board.ipynb #593b6b11
+# %% ../nbs/36_board.ipynb #a20abb44
 from fastcore.basics import patch
 
 @patch
@@ -132,7 +133,7 @@ def __repr__(self: History):
     held = f', held-out accuracy {self.evals[-1]["accuracy"]:.1%}' if self.evals and 'accuracy' in self.evals[-1] else ''
     return f'History({self.label or "run"}: step {self.step}{f" of {self.total}" if self.total else ""}{last}{held})'
 
-# %% ../nbs/36_board.ipynb #17554d5c
+# %% ../nbs/36_board.ipynb #e8e9fadd
 class Recorder(Callback):
     "Writes a run into a `History`."
     def __init__(self,
@@ -144,8 +145,9 @@ class Recorder(Callback):
         h, run = self.history, getattr(trainer, 'run', None)
         self.began, self.share, self.waited = time.monotonic(), trainer.share_done, trainer.control.waited
         with h._lock:
-            h.clear()
-            if trainer.step and run: load(h, run)
+            notes = list(h.notes)
+            if run or not trainer.step: h.clear(); h.notes.extend(notes)
+            if trainer.step and run: load(h, run, trainer.step)
             h.change(phase=trainer.phase, label=getattr(trainer.algo, 'label', None) or trainer.phase.upper(), total=trainer.total_steps, step=trainer.step, share=trainer.share_done)
 
     def after_rollout(self, trainer, rollout, scores, advantages):
@@ -160,13 +162,13 @@ class Recorder(Callback):
         now, h = trainer.share_done, self.history
         took = time.monotonic() - self.began - (trainer.control.waited - self.waited)       # pauses are not counted
         with h._lock:
-            h.add(trainer.step, **{**metrics, **self.more})
+            h.add(trainer.step, **{**metrics, **self.more, **gpu_memory(trainer)})
             h.change(share=now, eta=took/(now - self.share)*max(1 - now, 0) if now > self.share else None)
 
     def after_eval(self, trainer, result): self.history.evaluated(trainer.step, **eval_summary(result))
     def after_finding(self, trainer, finding): self.history.found(to_record(finding))
 
-# %% ../nbs/36_board.ipynb #861c4d1e
+# %% ../nbs/36_board.ipynb #d728249b
 def chosen(
     records: list,      # Records of the completions of a step, as `rollout_rows` makes them
     rows: list = ()     # The problems they answer
@@ -180,30 +182,39 @@ def chosen(
     wrong = [x for x in others if not x.get('correct')]
     return [{k: clip(v, 6000) if isinstance(v, str) else v for k, v in x.items()} for x in pair + (wrong or others)[:1]]
 
+def gpu_memory(trainer) -> dict:
+    "The most memory that tensors took so far, in GB."
+    device = getattr(getattr(trainer, 'model', None), 'device', None)
+    if getattr(device, 'type', '') != 'cuda': return {}
+    import torch
+    return dict(gpu_gb=torch.cuda.max_memory_allocated(device)/1e9)
+
 def load(
     h: History,
-    run          # A run folder
+    run,                    # A run folder
+    upto: int = None        # Only steps up to this one; None: all
 ):
     "Read what a run folder says of the run so far."
     for r in read_metrics(run):
-        if type(r.get('step')) is not int: continue
+        if type(r.get('step')) is not int or (upto is not None and r['step'] > upto): continue
         h.change(phase=r['phase'] if r.get('phase') in ('sft', 'rl') else h.phase)
         if r.get('kind') == 'eval': h.evaluated(r['step'], **r)
         else: h.add(r['step'], **r)
-    for f in read_findings(run): h.found(to_record(f))
+    for f in read_findings(run):
+        if upto is None or f.step is None or f.step <= upto: h.found(to_record(f))
     records = [x for x in read_rollouts(run, h.step) if isinstance(x, dict)] if h.step else []
     h.change(samples=chosen(records), sample_step=h.step if records else None)
 
-# %% ../nbs/36_board.ipynb #6bfeb403
+# %% ../nbs/36_board.ipynb #a54512f9
 SANS, MONO, LINE = 'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45', 'font-family:ui-monospace,monospace;font-size:12px', '1px solid rgba(128,128,128,0.4)'
 
 def tag_(name, style, *inside, **attrs) -> Markup: return tag(name, *inside, style=style, **attrs)     # An element with a style
 
-# %% ../nbs/36_board.ipynb #009e8646
+# %% ../nbs/36_board.ipynb #b9671f5c
 TILES = {     # Metric -> name, format
     'rl':  dict(reward=('reward', '{:.3g}'), accuracy=('train accuracy', '{:.0%}'), held=('held-out accuracy', '{:.1%}'), completion_length=('tokens', '{:.0f}'), truncated=('cut off', '{:.0%}'),
-                no_signal_share=('no signal', '{:.0%}'), kl=('KL', '{:.3g}'), entropy=('entropy', '{:.2f}'), tokens_per_second=('tokens/s', '{:,.0f}')),
-    'sft': dict(loss=('loss', '{:.3f}'), held=('held-out accuracy', '{:.1%}'), grad_norm=('gradient norm', '{:.2g}'), learning_rate=('learning rate', '{:.2g}'), tokens_per_second=('tokens/s', '{:,.0f}'))}
+                no_signal_share=('no signal', '{:.0%}'), kl=('KL', '{:.3g}'), entropy=('entropy', '{:.2f}'), tokens_per_second=('tokens/s', '{:,.0f}'), gpu_gb=('GPU GB', '{:.1f}')),
+    'sft': dict(loss=('loss', '{:.3f}'), held=('held-out accuracy', '{:.1%}'), grad_norm=('gradient norm', '{:.2g}'), learning_rate=('learning rate', '{:.2g}'), tokens_per_second=('tokens/s', '{:,.0f}'), gpu_gb=('GPU GB', '{:.1f}'))}
 
 def tile_values(
     seen           # A snapshot of a `History`
@@ -226,7 +237,7 @@ def tiles_html(seen) -> Markup:
     cell = lambda name, now, was: tag('div', tag_('div', 'opacity:.75', name), tag_('div', 'font-size:17px;font-weight:700', now), tag_('div', 'opacity:.75;font-size:12px', was), style='min-width:5em')
     return tag_('div', SANS + ';display:flex;flex-wrap:wrap;gap:4px 20px', [cell(*x) for x in found])
 
-# %% ../nbs/36_board.ipynb #fb786bc5
+# %% ../nbs/36_board.ipynb #6da73617
 COLOUR = dict(error='#D55E00', warning='#E69F00', note='#56B4E9')
 
 def findings_html(
@@ -244,7 +255,7 @@ def findings_html(
         out.append(box(COLOUR.get(said, COLOUR['note']), 'status', tag('b', said, ': '), f.get('what'), at, '. ', tag('i', 'Why it hurts: '), f.get('why'), '. ', tag('i', 'What to do: '), f.get('fix'), '.'))
     return text(out + [box(COLOUR['note'], 'status', n) for n in seen.notes])
 
-# %% ../nbs/36_board.ipynb #08d33aaa
+# %% ../nbs/36_board.ipynb #21016ebf
 def sample_html(
     x: dict       # A record of a completion
 ) -> Markup:

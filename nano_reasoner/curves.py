@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/curves.html.md"""
 __all__ = ['PANELS', 'TRAIN', 'HELD', 'INK', 'PARTS', 'Panel', 'accuracy_band', 'smooth_counts', 'round_up', 'round_range',
            'Plot', 'png', 'Curves', 'in_words', 'LivePlot', 'in_notebook', 'picture_bundle']
 
-# %% ../nbs/36_curves.ipynb #cde8045d
+# %% ../nbs/36_curves.ipynb #ea05b2c2
 import base64, math, sys, time
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,7 +24,7 @@ from .report import tag, text
 from .stats import wilson
 from .tracking import Callback
 
-# %% ../nbs/36_curves.ipynb #b51ce980
+# %% ../nbs/36_curves.ipynb #a604bb22
 @dataclass(frozen=True)
 class Panel:
     "One small picture."
@@ -42,7 +42,7 @@ PANELS = {
     'sft': (Panel('loss', 'Loss, nats a token', form='{:.3f}', low=0), Panel('accuracy', 'Held-out accuracy (95% intervals)', 'accuracy', '{:.0%}'), Panel('grad_norm', 'Gradient norm', form='{:.2g}', low=0),
             Panel('learning_rate', 'Learning rate', form='{:.2g}', low=0), Panel('tokens_per_second', 'Tokens a second', form='{:,.0f}', low=0))}
 
-# %% ../nbs/36_curves.ipynb #885e30e3
+# %% ../nbs/36_curves.ipynb #bef46d61
 def accuracy_band(
     rows: list,       # Rows of a `History`
     window: int       # Rows averaged over
@@ -60,7 +60,7 @@ def smooth_counts(n: int, window: int):
     i = np.arange(n)
     return np.minimum(i + window//2 + 1, n) - np.maximum(i - window//2, 0)
 
-# %% ../nbs/36_curves.ipynb #106a1f18
+# %% ../nbs/36_curves.ipynb #b781d866
 def round_up(x: float) -> float:
     "The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten."
     if x <= 0: return 1.
@@ -73,11 +73,11 @@ def round_range(lo: float, hi: float) -> tuple:
     step = round_up((hi - lo)/4)
     return math.floor(lo/step + 1e-9)*step, math.ceil(hi/step - 1e-9)*step
 
-# %% ../nbs/36_curves.ipynb #580328ce
+# %% ../nbs/36_curves.ipynb #c7d4b9f8
 TRAIN, HELD, INK = COLOURS[0], COLOURS[1], '#1b1b1b'
 PARTS = dict(seconds_generate=('generate', COLOURS[0]), seconds_score=('score', COLOURS[4]), seconds_update=('update', COLOURS[2]), other=('other', '#999999'))
 
-# %% ../nbs/36_curves.ipynb #446eff20
+# %% ../nbs/36_curves.ipynb #b5d01515
 class Plot:
     "A panel that is drawn again and again."
     def __init__(self,
@@ -101,7 +101,7 @@ class Plot:
     def fill(self, *args, **kw): self.drawn.append(self.ax.fill_between(*args, animated=True, linewidth=0, **kw))
     def word(self, s, x, y, **kw): self.drawn.append(self.ax.annotate(s, (x, y), (4, 0), textcoords='offset points', va='center', annotation_clip=False, animated=True, **kw))
 
-# %% ../nbs/36_curves.ipynb #4fdbd11e
+# %% ../nbs/36_curves.ipynb #bc8c2d5b
 @patch
 def curve(self: Plot, seen):
     "A metric, its moving average, and a band around it."
@@ -149,7 +149,7 @@ def times(self: Plot, seen):
         base = base + v
     return 0, top
 
-# %% ../nbs/36_curves.ipynb #97cc8add
+# %% ../nbs/36_curves.ipynb #6d83344e
 @patch
 def span(self: Plot, seen):
     "Draw the curves; the ends of the vertical axis, or None if there is nothing to draw."
@@ -187,7 +187,7 @@ def png(
     Image.fromarray(pixels).save(out, 'png', compress_level=1)
     return out.getvalue()
 
-# %% ../nbs/36_curves.ipynb #5c97c5cb
+# %% ../nbs/36_curves.ipynb #91b4997a
 class Curves:
     "The panels of a run, and their pictures."
     def __init__(self,
@@ -210,10 +210,13 @@ class Curves:
         start, done = time.thread_time(), []
         self.todo = self.todo or list(self.plots)
         while self.todo and (not done or time.thread_time() - start < budget - 1.5*(time.thread_time() - start)/len(done)):
-            k = self.todo.pop(0); self.pictures[k] = self.plots[k].pixels(seen); done.append(k)
+            k = self.todo[0]
+            try: self.pictures[k] = self.plots[k].pixels(seen)
+            except BaseException: self.plots[k] = Plot(self.plots[k].panel); raise        # interrupted in the middle: a new one next time
+            self.todo.pop(0); done.append(k)
         return done
 
-# %% ../nbs/36_curves.ipynb #56e2983e
+# %% ../nbs/36_curves.ipynb #3d4e3172
 @patch
 def picture(self: Curves,
     seen, columns: int = 3
@@ -236,7 +239,7 @@ def in_words(seen, plots) -> str:
     if held: said.append(f'held-out accuracy {held[0]["accuracy"]:.1%} to {held[-1]["accuracy"]:.1%}')
     return f'Curves to step {seen.step:,}: ' + '; '.join(said) + '.' if said else 'Curves: no step yet.'
 
-# %% ../nbs/36_curves.ipynb #a858c5c6
+# %% ../nbs/36_curves.ipynb #2d616d04
 class LivePlot(Callback):
     "Curves of a run in the output of a cell, while it goes on."
     def __init__(self,
@@ -264,7 +267,7 @@ class LivePlot(Callback):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, self.curves.picture(self.history.read(), self.columns)); return Path(path)
 
-# %% ../nbs/36_curves.ipynb #c029ccea
+# %% ../nbs/36_curves.ipynb #98741b54
 @patch
 def show(self: LivePlot):
     "Draw and display now, if this is a notebook."
