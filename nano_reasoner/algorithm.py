@@ -75,7 +75,9 @@ def as_part(
     if value.role not in roles: raise UserError(f'{value} is a {value.role}, not a {component}', allowed=', '.join(known(component)))
     return _checked(value)
 
-def known(component: str) -> list[str]:
+def known(
+    component: str    # A component of the table above
+) -> list[str]:
     "The names registered for a component."
     _discover()
     return sorted(k for r in ROLES.get(component, (component,)) for k in _registry.get(r, {}))
@@ -100,7 +102,10 @@ class KL:
     def __call__(self, logp, ref): return part('kl', self.kind)(logp, ref)
     def __str__(self): return f'{self.kind} in the {self.place}, {self.coef:g}' if self.active else 'none'
 
-def as_kl(value, old: KL = KL()) -> KL:
+def as_kl(
+    value,            # A `KL`, 'none', or a dict with place, kind, coef
+    old: KL = KL()    # What a dict changes
+) -> KL:
     "Read a KL term: a `KL`, the name `none`, or a dict that changes `old`."
     if isinstance(value, KL): return value
     if value == 'none': return KL()

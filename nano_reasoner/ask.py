@@ -65,7 +65,9 @@ def load_problems(cfg, tokenizer, split=None, size=None, prompt_format=None, mod
     return MathReasoningDataset(tokenizer, split or cfg.eval.split, size or cfg.eval.size, mode, d.dataset_name, columns=d.columns, prompt_format=prompt_format or d.prompt_format, revision=d.revision,
                                 seed=cfg.seed, on_bad_row=d.on_bad_row, task=d.task, streaming=d.streaming, answers=d.answers)
 
-def answer_tokens(cfg) -> int: return cfg.eval.max_new_tokens or cfg.training.max_new_tokens     # Tokens that an answer may have
+def answer_tokens(cfg) -> int:
+    "Tokens that an answer may have."
+    return cfg.eval.max_new_tokens or cfg.training.max_new_tokens
 
 def model_meta(
     policy,                  # A loaded model

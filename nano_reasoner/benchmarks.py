@@ -25,6 +25,7 @@ def step(model, data, threads=None, **terms) -> dict:      # limits, ours, exact
     return dict(limits=fresh('roofline:machine_limits', threads, dtypes=[terms['dtype']]), ours=measure(), exact=None if terms['dtype'] == 'float32' else measure(dtype='float32', steps=1, warmup=0))
 
 def print_step_result(r: dict):
+    "A step, and what the checks after it found."
     print_step(r['ours'], r['limits'])
     if r['exact']: print_check(r['exact'])
 
@@ -33,9 +34,11 @@ def decode(model, data, threads=None, batch=16, **terms) -> dict:
     return fresh('bench_decode:measure_decode', threads, model=model, data=data, prompts=batch//8, group=8, **{k: v for k, v in terms.items() if k in ('new_tokens', 'dtype', 'lora', 'pairs')})
 
 def one_line(axis, p):
+    "Tell a point of a curve."
     print(f'  {axis} {p["sizes"][axis]:,}: sampling {p["sampling"]:.2f} s, update {p["update"]:.2f} s', flush=True)
 
 def pair_line(i, name, r):
+    "Tell one measurement of a pair."
     print(f'  pair {i}, {name}: {r["step_s"]:.2f} s a step', flush=True)
 
 def kinds(

@@ -21,7 +21,9 @@ from .config import UserError, config_diff, did_you_mean, load_config, name_ok
 # %% ../nbs/21_checkpoints.ipynb #ae0882bb
 STEP = re.compile(r'step_(\d{6,})')
 
-def step_name(step: int) -> str:
+def step_name(
+    step: int    # Steps made
+) -> str:
     "The folder name of a step."
     return f'step_{step:06d}'
 

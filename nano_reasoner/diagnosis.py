@@ -197,7 +197,9 @@ class History:
 # %% ../nbs/25_diagnosis.ipynb #b3c5ebb0
 RULES: dict[str, Callable] = {}
 
-def rule(f):
+def rule(
+    f    # A function of a `History`
+):
     "Register a rule: a function of a `History` that returns a `Finding` or None."
     RULES[f.__name__] = f
     return f
@@ -389,6 +391,7 @@ def sample_weights(
 
 @patch
 def before_fit(self: Diagnosis, trainer):
+    "Read what a resumed run wrote before, so that nothing is told twice."
     run, upto = getattr(trainer, 'run', None), trainer.step
     old = [d for d in read_metrics(run) if d['step'] <= upto] if run and upto else []
     self.history.steps, self.history.evals = ([d for d in old if d['kind'] == kind] for kind in ('step', 'eval'))

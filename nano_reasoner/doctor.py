@@ -45,12 +45,12 @@ class Setup:
     phase: str = 'rl'              # 'sft' or 'rl'
     model: Any = None              # The policy
     dataset: Any = None            # Training problems
-    eval_dataset: Any = None
+    eval_dataset: Any = None       # Held-out problems
     engine: Any = None             # What generates completions
     terms: tuple = ()              # Reward terms, for `score`
-    algo: Any = None
+    algo: Any = None               # The algorithm; None in the cold start
     step: int = 0                  # Steps made: above 0 the run is resumed
-    total_steps: int | None = None
+    total_steps: int | None = None # Steps of the whole run; None: not limited in number
     limits: dict = field(default_factory=dict)     # Name -> threshold that differs from `LIMITS`
     facts: dict = field(default_factory=dict)      # Name -> text; filled by the checks
 
@@ -235,10 +235,18 @@ def check_problems(p: Setup):
     if long > p.limit('too_long'): yield finding('truncated', 'warning' if long >= p.limit('truncated') else 'note', f'{long:.0%} of the worked solutions are longer than training.max_new_tokens = {limit}', f'training.max_new_tokens={round_up(1.25*p95)}', share=long, p95=p95)
 
 # %% ../nbs/25_doctor.ipynb #e0ade1af
-def quantile(xs, q):     # The value below which a share q of the sorted values lies
+def quantile(
+    xs,    # Sorted values
+    q      # From 0 to 1
+):
+    "The value below which a share `q` of the values lies."
     return xs[min(int(q*len(xs)), len(xs) - 1)] if xs else 0
 
-def round_up(x, to=32):     # To a multiple
+def round_up(
+    x,       # A number, 0 or more
+    to=32    # A whole number
+):
+    "The next multiple of `to`."
     return math.ceil(x/to)*to
 
 # %% ../nbs/25_doctor.ipynb #c521af4a

@@ -194,7 +194,7 @@ class Comparison:
     names: tuple = ('A', 'B')    # What to call them
     notes: tuple = ()            # Settings in which they differ
     steps: tuple = ()            # With several answers a problem: the differences, in parts of 1/unit
-    unit: int = 1
+    unit: int = 1                # With several answers a problem: what 1 is divided into
     lenient: bool = False        # Right by the lenient reading
     def __repr__(self): return self.sentence
     def _repr_markdown_(self): return _cell(self.sentence)

@@ -143,10 +143,10 @@ def reloaded(folder, device=None) -> UnifiedPolicyModel:
 @dataclass(frozen=True)
 class Exported:
     "What was exported, and how it compares."
-    folder: Path
-    source: Source
-    parameters: int
-    dtype: str
+    folder: Path          # The new model folder
+    source: Source        # What was merged
+    parameters: int       # Numbers in the model
+    dtype: str            # Their format
     size: int             # Bytes of the folder
     agreements: dict      # {reference: Agreement}
 

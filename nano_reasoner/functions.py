@@ -18,7 +18,7 @@ from .config import Part, UserError
 
 # %% ../nbs/02_functions.ipynb #fd2b19fe
 def function_name(
-    f: Callable
+    f: Callable    # A reward function
 ) -> str:
     "The name under which a function is logged."
     return getattr(f, '__name__', type(f).__name__)

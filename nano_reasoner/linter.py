@@ -39,7 +39,9 @@ FORMAT  = 'pay the format only together with a readable answer, and less than th
 STRANGE = 'expect any characters and any depth'
 
 # %% ../nbs/02_rewards_linter.ipynb #c3fa5052
-def numbers(gold): return [*map(str, range(1000)), gold]     # Every number that an answer is likely to be
+def numbers(gold):
+    "Every number that an answer is likely to be."
+    return [*map(str, range(1000)), gold]
 
 ATTEMPTS = [Attempt(*a) for a in [
     ('nothing', GIVE_UP, lambda p, g, w: ''),
@@ -62,13 +64,19 @@ ATTEMPTS = [Attempt(*a) for a in [
     ('true for any answer', EXACT, lambda p, g, w: '<think>x</think>\\boxed{x = x}')]]
 
 # %% ../nbs/02_rewards_linter.ipynb #d94e71ab
-def opens(prompt) -> bool: return prompt.rstrip().endswith('<think>')      # Has the prompt begun the thinking?
+def opens(
+    prompt    # What the model reads
+) -> bool:
+    "Has the prompt begun the thinking?"
+    return prompt.rstrip().endswith('<think>')
 
-def near(gold) -> str:       # A number that differs from `gold` by one part in ten thousand
+def near(gold) -> str:
+    "A number that differs from the right one by one part in ten thousand."
     n = read_gold(gold)
     return f'{float(n + max(abs(n), 1)/10_000):.12g}' if isinstance(n, Fraction) else f'{gold}?'
 
 def hundredfold(gold) -> str:
+    "A hundred times the right number."
     n = read_gold(gold)
     return str(100*n or 100) if isinstance(n, Fraction) else f'{gold}00'
 
@@ -171,10 +179,10 @@ class Tried:
     attempt: Attempt
     completion: str              # What was written
     reason: str                  # How the library itself reads it, a key of `answers.REASONS`
-    right: float
-    wrong: float
-    earned: float
-    finding: Finding | None
+    right: float                 # What the right answer of the group earns
+    wrong: float                 # What the wrong one earns
+    earned: float                # What the attempt earns
+    finding: Finding | None      # What is wrong with that; None: nothing
 
 @dataclass(frozen=True)
 class Lint:

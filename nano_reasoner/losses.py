@@ -31,7 +31,11 @@ def ratio(
 
 # %% ../nbs/07_losses.ipynb #2d618b74
 @register('surrogate')
-def clip(x, adv, logp, mask, *, eps_low: float = 0.2, eps_high: float = 0.2, dual: float | None = None):
+def clip(x, adv, logp, mask, *,
+    eps_low: float = 0.2,         # The ratio counts down to 1 - eps_low
+    eps_high: float = 0.2,        # And up to 1 + eps_high
+    dual: float | None = None     # Bound on the loss of a negative advantage, as a multiple of it; None: no bound
+):
     "PPO's clipped surrogate, with separate bounds and an optional dual clip."
     r = ratio(x)
     clipped = (adv > 0) & (r > 1 + eps_high) | (adv < 0) & (r < 1 - eps_low)

@@ -20,7 +20,9 @@ from .config import UserError, load_config
 # %% ../nbs/21_mirror.ipynb #4659dd07
 class Folder:
     "Files in a folder that may be a window to elsewhere."
-    def __init__(self, path): self.path = Path(path)
+    def __init__(self,
+        path    # A folder that exists, or may be made in one that does
+    ): self.path = Path(path)
 
     def names(self) -> list:
         "The files there are."
@@ -70,8 +72,9 @@ def digest(
     return h.hexdigest()[:32]
 
 def contents(
-    run: Path, checkpoint: Path
-) -> dict:      # Name in the archive -> path
+    run: Path,         # The run folder
+    checkpoint: Path   # One of its checkpoints
+) -> dict:             # Name in the archive -> path
     "What belongs into the archive of a checkpoint."
     mine = {f'{checkpoint.name}/{p.relative_to(checkpoint).as_posix()}': p for p in sorted(checkpoint.rglob('*')) if p.is_file()}
     return mine | {f'run/{p.relative_to(run).as_posix()}': p for pattern in RUN_FILES for p in sorted(run.glob(pattern)) if p.is_file()}
@@ -83,7 +86,10 @@ def mirrored(
     "The archives in a mirror, good or bad."
     return sorted(((int(m[1]), n) for n in store.names() if (m := NAME.fullmatch(n))), reverse=True)
 
-def intact(store, name: str) -> bool:
+def intact(
+    store,       # A `Folder`
+    name: str    # An archive in it
+) -> bool:
     "Whether an archive has the content that its name promises."
     try: return digest(store.read(name)) == NAME.fullmatch(name)[2]
     except OSError: return False

@@ -53,8 +53,8 @@ def choose_optimizer(
 def make_adamw(
     name: str,              # 'adamw', 'adamw_8bit' or 'paged_adamw_8bit'
     groups: list,           # Parameter groups, as for any torch optimiser
-    lr: float,
-    weight_decay: float = 0.
+    lr: float,              # Step size
+    weight_decay: float = 0.# Decoupled, as in AdamW
 ):                          # A torch optimiser
     "The AdamW of that name. bitsandbytes takes a second to import, so only if it is needed."
     kw = dict(lr=lr, betas=(.9, .999), weight_decay=weight_decay)
@@ -65,7 +65,10 @@ def make_adamw(
 # %% ../nbs/20_optimizer.ipynb #089510c1
 class NonFiniteError(RuntimeError):
     "Several steps in a row met numbers that are not finite."
-    def __init__(self, text, fault): super().__init__(text); self.fault = fault      # dict(tensor, rows) of the last one
+    def __init__(self,
+        text,     # The message
+        fault     # dict(tensor, rows) of the last one
+    ): super().__init__(text); self.fault = fault
 
 class Optimizer:
     "AdamW with a schedule, clipping, loss scaling for float16, and a guard against gradients that are not finite."
@@ -172,7 +175,9 @@ def counters(self: Optimizer) -> dict:   # JSON-able
     return dict(steps=self.steps, skipped=self.skipped, skipped_in_a_row=self.skipped_in_a_row, scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {})
 
 @patch
-def load_counters(self: Optimizer, state: dict):
+def load_counters(self: Optimizer,
+    state: dict    # What `counters` gave
+):
     "Go on where `counters` was taken."
     self.steps, self.skipped, self.skipped_in_a_row = (state[k] for k in ('steps', 'skipped', 'skipped_in_a_row'))
     if state['scaler']: self.scaler.load_state_dict(state['scaler'])

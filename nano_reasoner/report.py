@@ -60,7 +60,9 @@ def table(
     cells = lambda kind, r: tag('tr', [tag(kind, c, **({'scope': 'col'} if kind == 'th' else {})) for c in r])
     return tag('div', tag('table', tag('thead', cells('th', head)) if head else None, tag('tbody', [cells('td', r) for r in rows]), _class=_class), _class='wide', tabindex='0')
 
-def fold(title, *inside) -> Markup: return tag('details', tag('summary', title), *inside)
+def fold(title, *inside) -> Markup:
+    "What is shown when its title is clicked."
+    return tag('details', tag('summary', title), *inside)
 
 # %% ../nbs/32_report.ipynb #c905a054
 @dataclass
@@ -216,7 +218,11 @@ def _derived(r):
     share = lambda x, a, b: x[a]/x[b] if number(x.get(a)) is not None and number(x.get(b)) else None
     return [{**x, 'no_signal': share(x, 'groups_no_signal', 'groups'), 'tokens_per_second': share(x, 'tokens', 'seconds')} for x in r.steps]
 
-def short(x: float) -> str: return f'{x:,.0f}' if abs(x) >= 1000 else f'{x:.3g}'      # For a caption
+def short(
+    x: float    # Any number
+) -> str:
+    "A number for a caption."
+    return f'{x:,.0f}' if abs(x) >= 1000 else f'{x:.3g}'
 
 def panel(
     rows: list,      # Metrics of steps, or evaluations for 'held-out'

@@ -120,7 +120,9 @@ def sample(self: UnifiedReasoningTrainer, rows):
     return self.engine.generate([r['prompt'] for r in rows], rows, t.group_size, t.max_new_tokens, t.temperature, seed, self.control)
 
 @patch
-def next_problems(self: UnifiedReasoningTrainer, n: int) -> list:
+def next_problems(self: UnifiedReasoningTrainer,
+    n: int    # How many
+) -> list:
     "The next `n` problems of the dataset."
     self.taken += n
     return next_rows(self.dataset, self.taken - n, n, self.cfg.seed)

@@ -114,7 +114,9 @@ def compare(
     p = plan_on(cfg, dataclasses.replace(device, overhead=m['base'] if m['device'] == 'cpu' else 0), prompt)
     return dict(plan=p, measured=m)
 
-def plan_on(cfg, device, prompt, fit=None) -> Plan: return make_plan(cfg, shape_of(cfg.model.name, cfg.model.revision), device, prompt, fit)
+def plan_on(cfg, device, prompt, fit=None) -> Plan:
+    "The plan of a configuration for a device."
+    return make_plan(cfg, shape_of(cfg.model.name, cfg.model.revision), device, prompt, fit)
 
 def within(planned: float, seen: float) -> bool:
     "Within 15% or 100 MB, whichever is larger."

@@ -15,7 +15,9 @@ from ..config import UserError, register
 
 # %% ../../nbs/algorithms/11_dr_grpo.ipynb #1015b70b
 @register('aggregate')
-def seq_mean_token_sum_norm(mask, group, *, C: int | str = 'max_new_tokens'):
+def seq_mean_token_sum_norm(mask, group, *,
+    C: int | str = 'max_new_tokens'    # Tokens; the name stands for the generation budget of the run
+):
     "The mean over completions of the sum over each one's tokens, divided by the constant `C`."
     if isinstance(C, str): raise UserError(f'the constant C is {C!r}', where='algorithm.aggregate.C', allowed='a number of tokens', fix='pass max_new_tokens')
     return mask.double() / (max(len(mask), 1)*C)

@@ -59,7 +59,10 @@ def three_shortest(
 
 # %% ../../nbs/algorithms/14_grpo_lead.ipynb #64e98df6
 def repeats_itself(
-    text: str, times: int = 10, words: int = 30, longest: int = 120
+    text: str,
+    times: int = 10,      # How often a phrase may come in a row
+    words: int = 30,      # Longest phrase that is looked for
+    longest: int = 120    # Characters of a word
 ) -> bool:
     "A phrase of up to `words` words comes `times` times in a row, or a word has `longest` characters."
     w = text.split()
@@ -75,7 +78,8 @@ def repeats_itself(
 def without_answer(
     batch,              # Has verdicts and completions
     rewards,            # (B,)
-    no_answer_reward: float | None, repetition_reward: float | None
+    no_answer_reward: float | None,    # Reward of a completion without an answer; None: as a wrong one
+    repetition_reward: float | None    # Reward if it repeats itself as well; None: no difference
 ) -> np.ndarray:        # (B,)
     "The rewards, changed where no answer was read."
     rewards = np.array(rewards, float)
@@ -86,13 +90,19 @@ def without_answer(
 
 # %% ../../nbs/algorithms/14_grpo_lead.ipynb #74162fa8
 def logistic_weight(
-    p, *, A: float = 0.4, B: float = 1.5, rho0: float = 0.75, k: float = 10.
+    p,                                     # Pass rate, a number or an array
+    *, A: float = 0.4, B: float = 1.5,     # Weight of what is easy (p near 1), and of what is hard
+    rho0: float = 0.75,                    # Pass rate in the middle between them
+    k: float = 10.                         # How steep the step is
 ):
     "Weight between `A` (for `p` above `rho0`) and `B` (below)."
     return A + (B - A)/(1 + np.exp(k*(np.asarray(p) - rho0)))
 
 @register('reweight')
-def logistic(advantages, rewards, correct, group, *, A: float = 0.4, B: float = 1.5, rho0: float = 0.75, k: float = 10.):
+def logistic(advantages, rewards, correct, group, *,
+    A: float = 0.4, B: float = 1.5,              # Weight of what is easy, and of what is hard
+    rho0: float = 0.75, k: float = 10.           # Pass rate in the middle between them, and how steep the step is
+):
     "Positive advantages times the logistic weight of the pass rate, negative ones times that of the failure rate."
     p = group_stats(correct, group).mean
     return advantages * logistic_weight(np.where(advantages > 0, p, 1 - p), A=A, B=B, rho0=rho0, k=k)

@@ -31,21 +31,28 @@ def sequence_sum(logp, old, mask):
 
 # %% ../../nbs/algorithms/17_more.ipynb #590af741
 @register('surrogate')
-def cispo(x, adv, logp, mask, *, min: float = 0., max: float = 1.28):
+def cispo(x, adv, logp, mask, *,
+    min: float = 0., max: float = 1.28    # Bounds of the ratio itself
+):
     "The policy gradient with a bounded importance weight."
     r = ratio(x).detach()
     return -r.clamp(min, max)*adv*logp, (r > max) | (r < min)
 
 # %% ../../nbs/algorithms/17_more.ipynb #48ebb96e
 @register('surrogate')
-def sapo(x, adv, logp, mask, *, tau_pos: float = 1., tau_neg: float = 1.05):
+def sapo(x, adv, logp, mask, *,
+    tau_pos: float = 1., tau_neg: float = 1.05    # How soon the gate closes, for positive and for negative advantages
+):
     "A sigmoid gate around the ratio 1; nothing is clipped."
     tau = torch.where(adv > 0, adv.new_tensor(tau_pos), adv.new_tensor(tau_neg))     # in the precision of the advantages
     return -4/tau*torch.sigmoid(tau*(ratio(x) - 1))*adv, torch.zeros_like(mask)
 
 # %% ../../nbs/algorithms/17_more.ipynb #602d396f
 @register('surrogate')
-def vespo(x, adv, logp, mask, *, k_pos: float = 2., lam_pos: float = 3., k_neg: float = 3., lam_neg: float = 2.):
+def vespo(x, adv, logp, mask, *,
+    k_pos: float = 2., lam_pos: float = 3.,    # Power and decay of the weight, for advantages of 0 and more
+    k_neg: float = 3., lam_neg: float = 2.     # The same for negative ones
+):
     "The policy gradient with a soft weight that favours ratios near 1."
     k, lam = (torch.where(adv >= 0, *adv.new_tensor(pair)) for pair in ((k_pos, k_neg), (lam_pos, lam_neg)))
     w = torch.exp(k*x + lam*(1 - ratio(x))).detach()
@@ -53,7 +60,9 @@ def vespo(x, adv, logp, mask, *, k_pos: float = 2., lam_pos: float = 3., k_neg: 
 
 # %% ../../nbs/algorithms/17_more.ipynb #eb27a8ed
 @register('surrogate')
-def gmpo(x, adv, logp, mask, *, eps_low: float = 0.4, eps_high: float = 0.4):
+def gmpo(x, adv, logp, mask, *,
+    eps_low: float = 0.4, eps_high: float = 0.4    # Bounds of the log-ratio of a token, below and above
+):
     "The geometric mean of the completion's bounded ratios."
     bounded = torch.where(adv > 0, x.clamp(max=eps_high), x.clamp(min=-eps_low))
     mean = sequence(bounded, torch.zeros_like(bounded), mask)
@@ -61,7 +70,9 @@ def gmpo(x, adv, logp, mask, *, eps_low: float = 0.4, eps_high: float = 0.4):
 
 # %% ../../nbs/algorithms/17_more.ipynb #bfdb9b57
 @register('surrogate')
-def dppo_tv(x, adv, logp, mask, *, delta_low: float = 0.15, delta_high: float = 0.15):
+def dppo_tv(x, adv, logp, mask, *,
+    delta_low: float = 0.15, delta_high: float = 0.15    # How far the probability of a token may fall, and rise
+):
     "Drops a token whose probability has moved too far in the direction of its advantage."
     move = (logp.exp() - (logp - x).exp()).detach()
     drop = (adv > 0) & (move > delta_high) | (adv < 0) & (-move > delta_low)
@@ -97,7 +108,9 @@ def passk_advantage(
     return (fail - (0 if right else math.comb(wrong - 1, k - 1) / math.comb(n - 1, k - 1))) / s
 
 @register('baseline')
-def passk(rewards, group, lengths, *, k: int = 2):
+def passk(rewards, group, lengths, *,
+    k: int = 2    # Tries that count together
+):
     "Makes the advantage that of pass@k training."
     if k < 1: raise UserError(f'passk has k = {k}', where='algorithm.baseline.k', allowed='1 or more')
     right, n = rewards > 0, group_stats(rewards, group).size
@@ -114,8 +127,11 @@ def group_mean(rewards, group, *, eps: float = 1e-6):
 
 # %% ../../nbs/algorithms/17_more.ipynb #fea2c315
 @register('off_policy')
-def importance(old, sampler, mask, *, level: Literal['token', 'sequence', 'sequence_sum'] = 'token',
-               mode: Literal['truncate', 'mask'] = 'truncate', max: float = 2., min: float | None = None):
+def importance(old, sampler, mask, *,
+    level: Literal['token', 'sequence', 'sequence_sum'] = 'token',    # What the ratio is taken of
+    mode: Literal['truncate', 'mask'] = 'truncate',                   # Beyond the bounds: the bound, or 0
+    max: float = 2., min: float | None = None                         # The bounds of the ratio
+):
     "Importance weights between the training policy and the sampler, truncated or masked."
     w = ratio(part('level', level)(old, sampler, mask)).detach()
     if mode == 'truncate': return w.clamp(max=max, min=min)

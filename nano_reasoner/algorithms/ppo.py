@@ -15,7 +15,10 @@ from ..config import register
 
 # %% ../../nbs/algorithms/15_ppo.ipynb #880f17bd
 @register('token_baseline')
-def value(rewards, values, mask, *, gamma: float = 1., lam: float = .95):
+def value(rewards, values, mask, *,
+    gamma: float = 1.,    # What a reward one token later is worth
+    lam: float = .95      # 0: trust the next value; 1: trust the rewards alone
+):
     "Generalized advantage estimation over real tokens: advantages and returns, (B,T) each."
     V = np.where(mask, values, 0.)
     adv, advantage_next, value_next = np.zeros(V.shape), 0., 0.
@@ -35,7 +38,10 @@ def tokens(advantages, mask, *, eps: float = 1e-8):
 
 # %% ../../nbs/algorithms/15_ppo.ipynb #5740ca82
 @register('critic')
-def clipped_value(values, values_old, returns, *, clip: float = .2, coef: float = .1):
+def clipped_value(values, values_old, returns, *,
+    clip: float = .2,     # How far a value may move and still gain, in units of the reward
+    coef: float = .1      # Factor of this loss beside that of the policy
+):
     "Half the squared error of the values, or of the values held near the old ones, whichever is larger."
     near = values_old + (values - values_old).clamp(-clip, clip)
     return torch.maximum((values - returns)**2, (near - returns)**2)/2
