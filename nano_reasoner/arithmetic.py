@@ -22,7 +22,8 @@ from .config import UserError, did_you_mean, part, register
 # %% ../nbs/03_arithmetic.ipynb #b71da8d2
 def digits(
     n: int         # A non-negative number
-) -> list:         # Its digits, units first
+) -> list:         # Units first
+    "The digits of a number."
     return [int(d) for d in reversed(str(n))]
 
 def add_columns(

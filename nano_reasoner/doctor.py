@@ -269,7 +269,11 @@ def check_reward(p: Setup):
         if plain < again: yield finding('prefilled_reward', 'error', f'the prompts open <think>; a right answer that goes on from there earns {plain:.3g}, one that opens it again {again:.3g}', plain=plain, again=again)
 
 # %% ../nbs/25_doctor.ipynb #1aa18508
-def one_group(row, texts):      # Completions of one problem, as `score` takes them
+def one_group(
+    row,      # A problem
+    texts     # Completions of it
+):
+    "Completions of one problem, as `score` takes them."
     n = len(texts)
     return SimpleNamespace(prompts=[row['prompt']]*n, completions=texts, rows=[row]*n, lengths=[20]*n, truncated=[False]*n, group=[0]*n)
 
