@@ -208,7 +208,9 @@ def load(
 # %% ../nbs/36_board.ipynb #a54512f9
 SANS, MONO, LINE = 'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45', 'font-family:ui-monospace,monospace;font-size:12px', '1px solid rgba(128,128,128,0.4)'
 
-def tag_(name, style, *inside, **attrs) -> Markup: return tag(name, *inside, style=style, **attrs)     # An element with a style
+def tag_(name, style, *inside, **attrs) -> Markup:
+    "An element with a style."
+    return tag(name, *inside, style=style, **attrs)
 
 # %% ../nbs/36_board.ipynb #b9671f5c
 TILES = {     # Metric -> name, format

@@ -114,7 +114,8 @@ def _join(self: RolloutBrowser):
     self._files = {s: (mark, {k: v[a:b] for k, v in self.columns.items()}, note) for (s, (mark, _, note)), a, b in zip(self._files.items(), ends, ends[1:])}      # views: nothing is held twice
     self._texts.clear()
 
-def scan_nothing() -> dict:      # The columns of no completion
+def scan_nothing() -> dict:
+    "The columns of no completion."
     kinds = dict(step=int, line=int, prompt=np.int64, reason=object) | dict.fromkeys(NUMBERS, float) | dict.fromkeys(FLAGS, bool)
     return {k: np.array([], v) for k, v in kinds.items()}
 
@@ -223,7 +224,9 @@ class Shown(Markup):
     "HTML that a notebook shows as such."
     def _repr_html_(self): return str(self)
 
-def shown(x, form='{:.3g}') -> str: return '–' if number(x) is None else form.format(x)       # A number, or a dash
+def shown(x, form='{:.3g}') -> str:
+    "A number, or a dash."
+    return '–' if number(x) is None else form.format(x)
 
 def reading(
     completion,      # What the model wrote
