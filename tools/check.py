@@ -246,6 +246,41 @@ def banned():
     return [f'this check does not find `{c}`' for c in CAUGHT if not found(c)] + [f'this check refuses `{c}`' for c in PASSED if found(c)] + [f'{where}:{line}: {what}' for where, code in sources() for line, what in banned_in(ast.parse(code))]
 
 
+def linked(text, folder, hosted):
+    "The links of a Markdown text in `folder` that lead nowhere; `hosted` begins those to files of this repository. What is code is no link"
+    text = re.sub(r'^```.*?^```|`[^`\n]*`', '', text, flags=re.M | re.S)
+    for url in re.findall(r'\]\(([^)\s]+)(?:\s+"[^"]*")?\)', text):
+        path = url.partition('#')[0]
+        if path.startswith(hosted): to = ROOT/path.removeprefix(hosted)
+        elif not path or re.match(r'[a-z][a-z0-9+.-]*:', path): continue
+        else: to = folder/path
+        if not to.exists(): yield url
+
+
+def links():
+    "A link in a notebook, README or guide leads to a file that is there; between notebooks to the notebook, which is a page on the site and a file elsewhere"
+    ini, bad = ConfigParser(delimiters=['=']), []
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    hosted = f"{ini['DEFAULT']['git_url']}/blob/{ini['DEFAULT']['branch']}/"
+    texts = [(p, p.read_text(encoding='utf-8')) for p in sorted(ROOT.glob('*.md')) + [ROOT/'nbs/_start.md']]
+    texts += [(p, ''.join(c['source'])) for p in notebooks() for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown']
+    bad += [f'{rel(p)}: {url}' for p, text in texts for url in linked(text, p.parent, hosted)]
+    tried = '[a](check.py) [b](no.html) ![c](no.svg "title") `[d](no)` [e](https://x.y) [f](#g) [h](HOST/tools/no.py)'.replace('HOST/', hosted)
+    found = list(linked(tried, ROOT/'tools', hosted))
+    return bad + ([f'this check finds {found}'] if found != ['no.html', 'no.svg', f'{hosted}tools/no.py'] else [])
+
+
+UNTOLD = [f'{LIB}.{f}' for f in ('bench.name_of', 'bench_answers.clock', 'bench_answers.math_verify_judge')]     # their docstrings are still to be written
+
+
+def reference():
+    "Every public function, class and method has a docstring, and every parameter of it a comment"
+    r = subprocess.run([sys.executable, ROOT/'tools'/'docs.py', 'reference'], cwd=ROOT, capture_output=True, text=True)
+    lacking = [l for l in (r.stdout + r.stderr).splitlines() if l] if r.returncode else []
+    known = {f: any(l.startswith(f'{f} ') for l in lacking) for f in UNTOLD}
+    return [l for l in lacking if not any(l.startswith(f'{f} ') for f in UNTOLD)] + [f'{f} has a docstring by now: take it out of UNTOLD' for f, still in known.items() if not still]
+
+
 def documentation():
     "README.md is what the index notebook says, and the site builds without warnings or broken links"
     with copied() as tmp: r = subprocess.run([sys.executable, tmp/'tools'/'docs.py', 'readme', 'site', '--check'], cwd=tmp, capture_output=True, text=True)
@@ -262,12 +297,14 @@ print(*tried)
 """                                                         # without pip: the first attempt fails, the second one succeeds
 
 def colab():
-    "The Colab notebook installs what settings.ini names, and nothing twice; links to Colab open notebooks that are there"
+    "The Colab notebook installs what settings.ini names, and nothing twice, and shows saved pictures and tables of its widgets; links to Colab open notebooks that are there"
     ini, file = ConfigParser(delimiters=['=']), ROOT/'nbs'/'tutorials'/'colab.ipynb'
     ini.read(ROOT/'settings.ini', encoding='utf-8')
     d = ini['DEFAULT']
-    cells = [''.join(c['source']) for c in json.loads(file.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+    cells = {''.join(c['source']): {k for o in c['outputs'] for k in o.get('data', {})} for c in json.loads(file.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code'}
     bad, install = [], [c for c in cells if c.startswith('#@title Install\n')]
+    for code, kind in {'form.show(': 'text/html', 'run.fit(': 'image/png', 'browse.select(': 'text/html', 'view.at(': 'text/html', 'chat.ask(': 'text/html'}.items():
+        if not any(kind in kinds and not any('widget' in k for k in kinds) for c, kinds in cells.items() if code in c): bad.append(f'{rel(file)}: the saved output of `{code}...)` is no {kind}')
     if len(install) != 1: return [f'{rel(file)}: {len(install)} cells begin with `#@title Install`']
     for found, want in (('None', f"{d['lib_name']} git+{d['git_url']}"), ('True', '')):
         r = python(TRIAL.format(found=found, cell=install[0]))
@@ -315,7 +352,7 @@ def help_time(runs=5, bar=0.6):
     return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
 
 
-CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, documentation, snippet, colab]
+CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, links, reference, documentation, snippet, colab]
 
 
 def run(check):
