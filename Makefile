@@ -59,6 +59,7 @@ wheel: $(STAMP)   ## build wheel and sdist, and run the demo from the wheel outs
 bench: $(STAMP)   ## everything that is measured: an hour with TRL, minutes without (BENCH=file.json keeps the results elsewhere, ARGS='--pairs 3')
 	$(BIN)/python tools/check.py import_time help_time
 	$(BIN)/python -c 'from nano_reasoner.bench_answers import main; main()'
+	$(BIN)/python -c 'from nano_reasoner.watermark import main; main()'
 	$(BIN)/nano-reasoner bench --save '$(BENCH)' $(ARGS)
 	$(BIN)/nano-reasoner bench --decode --vocab --scaling --save '$(BENCH)' $(ARGS)
 	@if test -x '$(TRL)'; then $(BIN)/nano-reasoner bench --against '$(TRL)' --save '$(BENCH)' $(ARGS); \

@@ -54,24 +54,24 @@ class _Together(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, Ws, biases, scales, *AB):
         n = len(Ws)
-        A, Bs = torch.cat([a.to(x.dtype) for a in AB[:n]]), [b.to(x.dtype) for b in AB[n:]]
-        low = x @ A.t()
-        parts = low.split([a.shape[0] for a in AB[:n]], -1)
-        ctx.save_for_backward(x, A, low, *Ws, *Bs)
-        ctx.kinds, ctx.ranks, ctx.scales = [a.dtype for a in AB], [a.shape[0] for a in AB[:n]], scales
+        As, Bs = ([w.to(x.dtype) for w in AB[i:i+n]] for i in (0, n))
+        low = x @ torch.cat(As).t()
+        ctx.save_for_backward(x, low, *Ws, *As, *Bs)
+        ctx.kinds, ctx.ranks, ctx.scales = [w.dtype for w in AB], [a.shape[0] for a in As], scales
+        parts = low.split(ctx.ranks, -1)
         return tuple(F.linear(x, W, b).addmm_(l, B.t(), alpha=s) for W, b, l, B, s in zip(Ws, biases, parts, Bs, scales))
 
     @staticmethod
     def backward(ctx, *gs):
-        x, A, low, *rest = ctx.saved_tensors
+        x, low, *rest = ctx.saved_tensors
         n = len(gs)
-        Ws, Bs = rest[:n], rest[n:]
+        Ws, As, Bs = rest[:n], rest[n:2*n], rest[2*n:]
         dlow = torch.cat([(g @ B).mul_(s) for g, B, s in zip(gs, Bs, ctx.scales)], -1)
         dB = [(g.t() @ l).mul_(s) for g, l, s in zip(gs, low.split(ctx.ranks, -1), ctx.scales)]
         dA = (dlow.t() @ x).split(ctx.ranks)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = dlow @ A
+            dx = dlow @ torch.cat(As)
             for g, W in zip(gs, Ws): dx.addmm_(g, W)
         return dx, None, None, None, *(d.to(kind) for d, kind in zip((*dA, *dB), ctx.kinds))
 

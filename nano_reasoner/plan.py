@@ -36,6 +36,7 @@ class Shape:
     vocab: int          # Size of the vocabulary
     context: int        # Longest text in tokens
     qk_norm: bool = False     # Are queries and keys normalised?
+    llama: bool = False       # Are its layers written out, with norms that keep little?
     rank: int | None = None   # Rank of the adapters, if the name is that of an adapter
 
     @property
@@ -52,6 +53,7 @@ def shape_of_config(
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D
+    from nano_reasoner.layers import LLAMAS
     with torch.device('meta'): model = AutoModelForCausalLM.from_config(config)
     head, c = model.get_output_embeddings(), config.get_text_config()
     sides = lambda m: (m.in_features, m.out_features) if isinstance(m, torch.nn.Linear) else tuple(m.weight.shape)
@@ -59,7 +61,7 @@ def shape_of_config(
     heads = c.num_attention_heads
     return Shape(name, linears, sum(p.numel() for p in model.parameters()), c.num_hidden_layers, c.hidden_size, heads, getattr(c, 'num_key_value_heads', None) or heads,
                  getattr(c, 'head_dim', None) or c.hidden_size//heads, getattr(c, 'intermediate_size', None) or 4*c.hidden_size, c.vocab_size, c.max_position_embeddings,
-                 any(n.endswith('q_norm') for n, _ in model.named_modules()))
+                 any(n.endswith('q_norm') for n, _ in model.named_modules()), config.model_type in LLAMAS)
 
 # %% ../nbs/24_plan.ipynb #a822be47
 _KNOWN = '''
@@ -212,7 +214,7 @@ def block_bytes(shape: Shape, how: Choice) -> int:
     h, m, b, r = shape.hidden, shape.inner, how.stream, how.rank
     a, kv = shape.heads*shape.head_dim, shape.kv_heads*shape.head_dim
     normed = 2*h + (a + kv if shape.qk_norm else 0)
-    return round((4 if r else 4 + b)*normed + b*(3*a + 2*kv) + 4*shape.heads + 3*b*m + b*(2*h + m) + b*r*len(targeted(shape, how))/shape.layers)
+    return round((b if shape.llama else 4 if r else 4 + b)*normed + b*(3*a + 2*kv) + 4*shape.heads + 8*shape.llama + 3*b*m + b*(2*h + m) + b*r*len(targeted(shape, how))/shape.layers)
 
 # %% ../nbs/24_plan.ipynb #5bb5d5f2
 def lent_bytes(shape: Shape, how: Choice, rows: float, S: int, T: int) -> float:
@@ -285,10 +287,9 @@ class Fit:
     "What measurements add to the formulas, for generation and for the update: a share of what moves, and bytes."
     generation: tuple = (0., 0.)   # (share, bytes)
     update: tuple = (0., 0.)
-    most: float = math.inf         # Bytes that the share adds at most
     note: str = ''
 
-FITS = {'cuda': Fit(), 'cpu': Fit(update=(.7, 0.), most=.55e9, note='freed memory that the process keeps')}
+FITS = {'cuda': Fit(), 'cpu': Fit(update=(.2, 0.), note='freed memory that the process keeps')}
 
 @dataclass(frozen=True)
 class Plan:
@@ -356,7 +357,7 @@ def make_plan(cfg: Config, shape: Shape, device: Device, prompt: int, fit: Fit |
     at = lambda d, k: d.get(k, (0, ''))
     moving = [Row(k, at(write, k)[0], at(learn, k)[0], at(answer, k)[0], at(learn, k)[1] or at(write, k)[1]) for k in {**write, **learn}]
     fit, unpacked = fit or FITS[device.kind], max(i*o for _, i, o in shape.linears)*how.bytes*how.four_bit
-    more = lambda f, moving: max(min(f[0]*moving, fit.most) + f[1], 0)
+    more = lambda f, moving: max(f[0]*moving + f[1], 0)
     extra = Row('allocator', *[more(f, sum(getattr(r, k) for r in moving)) for k, f in (('generation', fit.generation), ('update', fit.update), ('evaluation', fit.generation))], fit.note)
     rest = [Row('one matrix unpacked', *[unpacked]*3, 'from 4 bits'), extra, Row('libraries', *[device.overhead]*3, 'CUDA context' if cuda else 'Python and PyTorch')]
     rows = [*static_rows(shape, how, optimizer, algo.needs_reference, algo.needs_critic, not cuda), *moving, *rest]
