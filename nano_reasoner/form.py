@@ -6,17 +6,18 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/form.html.md"""
 
 # %% auto #0
 __all__ = ['kinds', 'choices', 'to_text', 'from_text', 'value_of', 'changed', 'to_command', 'to_code', 'ConfigForm',
-           'algorithm_faults', 'rollouts', 'duration', 'Row', 'FormView']
+           'algorithm_faults', 'knob_meaning', 'rollouts', 'duration', 'Row', 'FormView']
 
 # %% ../nbs/35_form.ipynb #3c78cca3
-import asyncio, html, re, shlex, sys, threading
+import asyncio, html, inspect, re, shlex, sys, threading
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import reduce
+from functools import cache, reduce
 
 from fastcore.basics import patch
+from fastcore.docments import docments
 
-from .config import PRESETS, Config, Setting, UserError, _hint, _home, _leaves, _preset, _report, _scalar, _sections, algo_key, find_faults, load_config, parse_yaml, settings
+from .config import PRESETS, Config, Part, Setting, UserError, _home, _leaves, _preset, _registry, _report, _scalar, _sections, algo_key, find_faults, load_config, parse_yaml, settings
 
 # %% ../nbs/35_form.ipynb #7c57ac96
 def kinds(
@@ -272,6 +273,20 @@ def knobs(self: ConfigForm) -> dict:    # Dotted key below `algorithm` -> value
     plain = ['mask_truncated', 'entropy', *['refill']*(a.filter.kind != 'none')]
     return {f'algorithm.{k}': v for k, v in {**parts, **({'kl.coef': a.kl.coef} if a.kl.active else {}), **{k: getattr(a, k) for k in plain}}.items()}
 
+_comments = cache(docments)
+
+def knob_meaning(
+    algo,          # An Algorithm
+    key: str       # One of `knobs()`
+) -> str:
+    "What the code says about a knob: the comment beside a field, or the docstring of the part."
+    role, _, k = key.removeprefix('algorithm.').partition('.')
+    p = getattr(algo, role, None)
+    if k and isinstance(p, Part): return f'{p.kind}: {inspect.getdoc(_registry[p.role][p.kind])}'
+    try: words = _comments(type(algo)).get(role) or ''
+    except OSError: words = ''       # installed without its source
+    return f'{words}: {p}' if k else words
+
 @patch
 def turn(self: ConfigForm,
     key: str,      # One of `knobs()`
@@ -451,7 +466,7 @@ def update(self: Row, fault, typing: bool):     # `typing`: the text is being wr
 def about(self: Row) -> str:
     "The meaning of a setting, and what is allowed."
     if self.key == 'preset': return 'Sets batch and group size for a GPU; memory and time below are for it'
-    if not self.setting: return 'A part of the algorithm'
+    if not self.setting: return knob_meaning(self.form.algorithm(), self.key)
     why, listed, algo = self.form.unused(self.key), _options(self.form, self.key), self.form.algorithm()
     if self.key == 'training.algo' and algo and algo.citation: return algo.citation
     if self.key == 'rewards':
