@@ -30,7 +30,7 @@ LOOK = '''() => {
   const texts = all('main p, main li, main td, main th, main h1, main h2, main h3, main a, main pre, main pre span, main code, #quarto-sidebar a').filter(e => own(e) && e.offsetParent !== null);
   return {title: document.title, heading: all('main h1').map(e => e.innerText)[0] || '', background: getComputedStyle(document.body).backgroundColor,
     pictures: all('main img').filter(e => e.complete && !e.naturalWidth).map(e => e.src.slice(-80)), untold: all('main img').filter(e => !(e.alt || '').trim()).map(e => e.src.slice(0, 80)),
-    formulas: all('.math').length, rendered: all('.math .katex').length, broken: all('.katex-error').map(e => e.title || e.innerText),
+    formulas: all('.math').length, rendered: all('.math :is(.katex, math)').length, broken: all('.katex-error').map(e => e.title || e.innerText),
     left: all('main p, main li, main td').filter(e => /\\\\[(\\[]|\\$\\$/.test(own(e))).map(e => own(e).slice(0, 80)),
     errors: all('main .cell-output').filter(e => /Traceback \\(most recent call last\\)/.test(e.innerText)).map(e => e.innerText.slice(0, 80)),
     links: [...new Set(all('a[href]').map(a => a.href))], ids: all('[id]').map(e => e.id),
