@@ -135,6 +135,7 @@ def register(
     base = model.config._attn_implementation
     if base.startswith('packed_'): return
     def attention(module, query, key, value, attention_mask, scaling=None, attend=None, **kw):
+        if scaling is None: scaling = query.shape[-1]**-0.5                         # what every kernel takes then (GPT-2 in transformers 5.0)
         if attend is not None: return attend(module.layer_idx, *(x[0].transpose(0, 1) for x in (query, key, value)), scaling)[None], None
         return ALL_ATTENTION_FUNCTIONS[base](module, query, key, value, attention_mask, scaling=scaling, **kw)
     AttentionInterface.register(f'packed_{base}', attention)
