@@ -148,7 +148,9 @@ def _quantisation(dtype):
 def _count(config):
     "Parameters of the model a transformers config describes, without allocating them."
     from transformers import AutoModelForCausalLM
-    with torch.device('meta'): return sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+    with torch.device('meta'): model = AutoModelForCausalLM.from_config(config)
+    model.tie_weights()                                # transformers 5.0 leaves that to loading
+    return sum(p.numel() for p in model.parameters())
 
 def load_base(
     name: str,                # Hub name, folder, or tiny-arith
