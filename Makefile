@@ -60,6 +60,7 @@ bench: $(STAMP)   ## everything that is measured: an hour with TRL, minutes with
 	$(BIN)/python tools/check.py import_time help_time
 	$(BIN)/python -c 'from nano_reasoner.bench_answers import main; main()'
 	$(BIN)/python -c 'from nano_reasoner.watermark import main; main()'
+	$(BIN)/python -c 'from nano_reasoner.overhead import main; main()'
 	$(BIN)/nano-reasoner bench --save '$(BENCH)' $(ARGS)
 	$(BIN)/nano-reasoner bench --decode --vocab --scaling --save '$(BENCH)' $(ARGS)
 	@if test -x '$(TRL)'; then $(BIN)/nano-reasoner bench --against '$(TRL)' --save '$(BENCH)' $(ARGS); \

@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/curves.html.md"""
 __all__ = ['PANELS', 'TRAIN', 'HELD', 'INK', 'PARTS', 'Panel', 'accuracy_band', 'smooth_counts', 'round_up', 'round_range',
            'Plot', 'png', 'Curves', 'in_words', 'LivePlot', 'in_notebook', 'picture_bundle']
 
-# %% ../nbs/36_curves.ipynb #ea05b2c2
+# %% ../nbs/36_curves.ipynb #a7ca1a82
 import base64, math, sys, time
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,7 +24,7 @@ from .report import tag, text
 from .stats import wilson
 from .tracking import Callback
 
-# %% ../nbs/36_curves.ipynb #a604bb22
+# %% ../nbs/36_curves.ipynb #8ae55034
 @dataclass(frozen=True)
 class Panel:
     "One small picture."
@@ -42,7 +42,7 @@ PANELS = {
     'sft': (Panel('loss', 'Loss, nats a token', form='{:.3f}', low=0), Panel('accuracy', 'Held-out accuracy (95% intervals)', 'accuracy', '{:.0%}'), Panel('grad_norm', 'Gradient norm', form='{:.2g}', low=0),
             Panel('learning_rate', 'Learning rate', form='{:.2g}', low=0), Panel('tokens_per_second', 'Tokens a second', form='{:,.0f}', low=0))}
 
-# %% ../nbs/36_curves.ipynb #bef46d61
+# %% ../nbs/36_curves.ipynb #40b6eab8
 def accuracy_band(
     rows: list,       # Rows of a `History`
     window: int       # Rows averaged over
@@ -60,7 +60,7 @@ def smooth_counts(n: int, window: int):
     i = np.arange(n)
     return np.minimum(i + window//2 + 1, n) - np.maximum(i - window//2, 0)
 
-# %% ../nbs/36_curves.ipynb #b781d866
+# %% ../nbs/36_curves.ipynb #2f8fe8ab
 def round_up(x: float) -> float:
     "The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten."
     if x <= 0: return 1.
@@ -73,11 +73,11 @@ def round_range(lo: float, hi: float) -> tuple:
     step = round_up((hi - lo)/4)
     return math.floor(lo/step + 1e-9)*step, math.ceil(hi/step - 1e-9)*step
 
-# %% ../nbs/36_curves.ipynb #c7d4b9f8
+# %% ../nbs/36_curves.ipynb #9f59f2cd
 TRAIN, HELD, INK = COLOURS[0], COLOURS[1], '#1b1b1b'
 PARTS = dict(seconds_generate=('generate', COLOURS[0]), seconds_score=('score', COLOURS[4]), seconds_update=('update', COLOURS[2]), other=('other', '#999999'))
 
-# %% ../nbs/36_curves.ipynb #b5d01515
+# %% ../nbs/36_curves.ipynb #d685192e
 class Plot:
     "A panel that is drawn again and again."
     def __init__(self,
@@ -88,7 +88,7 @@ class Plot:
         from matplotlib.figure import Figure
         self.panel, self.limits, self.back, self.drawn = panel, None, None, []
         self.fig = Figure(figsize=(width, height), dpi=dpi, facecolor='white'); FigureCanvasAgg(self.fig)
-        self.ax = ax = self.fig.add_axes([.135, .125, .715, .745])
+        self.ax = ax = self.fig.add_axes([.135, .125, .695, .745])
         ax.spines[['top', 'right']].set_visible(False); ax.spines[['left', 'bottom']].set_color('#cccccc')
         ax.grid(axis='y', color='#e3e3e3', linewidth=.7); ax.set_axisbelow(True)
         ax.set_title(panel.title, loc='left', fontsize=9, color=INK); ax.tick_params(labelsize=8, colors='#555555', length=2)
@@ -101,7 +101,7 @@ class Plot:
     def fill(self, *args, **kw): self.drawn.append(self.ax.fill_between(*args, animated=True, linewidth=0, **kw))
     def word(self, s, x, y, **kw): self.drawn.append(self.ax.annotate(s, (x, y), (4, 0), textcoords='offset points', va='center', annotation_clip=False, animated=True, **kw))
 
-# %% ../nbs/36_curves.ipynb #bc8c2d5b
+# %% ../nbs/36_curves.ipynb #ac2f3e70
 @patch
 def curve(self: Plot, seen):
     "A metric, its moving average, and a band around it."
@@ -149,7 +149,7 @@ def times(self: Plot, seen):
         base = base + v
     return 0, top
 
-# %% ../nbs/36_curves.ipynb #6d83344e
+# %% ../nbs/36_curves.ipynb #5bdd3047
 @patch
 def span(self: Plot, seen):
     "Draw the curves; the ends of the vertical axis, or None if there is nothing to draw."
@@ -168,8 +168,8 @@ def pixels(self: Plot, seen) -> np.ndarray:      # (height, width, 3) uint8
     ends = self.span(seen)
     if ends is None: self.word('not measured', .4, .5, fontsize=8, color=GREY); ends = 0., 1.
     last = max([seen.step, *(e['step'] for e in seen.evals)])
-    lo, hi = (0., 1.) if p.kind in ('share', 'accuracy') else round_range(min(ends[0], p.low) if p.low is not None else ends[0], ends[1])
-    limits = round_up(max(last, 10)), (p.low if p.low is not None else lo), (hi if p.key != 'clip_fraction' else min(round_up(max(ends[1], .01)), 1))
+    lo, hi = (0., 1.) if p.kind in ('share', 'accuracy') else round_range(min(ends[0], p.low) if p.low is not None else ends[0], ends[1] + .03*abs(ends[1] - ends[0]))
+    limits = round_up(max(1.02*last, 10)), (p.low if p.low is not None else lo), (hi if p.key != 'clip_fraction' else min(round_up(max(ends[1], .01)), 1))
     if limits != self.limits:
         ax.set_xlim(0, limits[0]); ax.set_ylim(*limits[1:])
         self.fig.canvas.draw()
@@ -187,7 +187,7 @@ def png(
     Image.fromarray(pixels).save(out, 'png', compress_level=1)
     return out.getvalue()
 
-# %% ../nbs/36_curves.ipynb #91b4997a
+# %% ../nbs/36_curves.ipynb #556cf8bb
 class Curves:
     "The panels of a run, and their pictures."
     def __init__(self,
@@ -216,7 +216,7 @@ class Curves:
             self.todo.pop(0); done.append(k)
         return done
 
-# %% ../nbs/36_curves.ipynb #3d4e3172
+# %% ../nbs/36_curves.ipynb #a4436540
 @patch
 def picture(self: Curves,
     seen, columns: int = 3
@@ -239,7 +239,7 @@ def in_words(seen, plots) -> str:
     if held: said.append(f'held-out accuracy {held[0]["accuracy"]:.1%} to {held[-1]["accuracy"]:.1%}')
     return f'Curves to step {seen.step:,}: ' + '; '.join(said) + '.' if said else 'Curves: no step yet.'
 
-# %% ../nbs/36_curves.ipynb #2d616d04
+# %% ../nbs/36_curves.ipynb #8200eae4
 class LivePlot(Callback):
     "Curves of a run in the output of a cell, while it goes on."
     def __init__(self,
@@ -267,7 +267,7 @@ class LivePlot(Callback):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, self.curves.picture(self.history.read(), self.columns)); return Path(path)
 
-# %% ../nbs/36_curves.ipynb #98741b54
+# %% ../nbs/36_curves.ipynb #3ff2d53c
 @patch
 def show(self: LivePlot):
     "Draw and display now, if this is a notebook."

@@ -8,7 +8,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/dashboard.html.md"""
 __all__ = ['STATES', 'CAN', 'SILENT', 'DARK', 'Run', 'Dashboard', 'warnings_to', 'Began', 'make_trainer', 'ui_pump', 'bar_html',
            'img', 'History', 'LivePlot']
 
-# %% ../nbs/36_dashboard.ipynb #0b9637f4
+# %% ../nbs/36_dashboard.ipynb #3348011b
 import base64, contextlib, re, threading, time, traceback, warnings
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from .curves import Curves, LivePlot, in_notebook, in_words, picture_bundle, png
 from .report import Markup, find_run, tag, text
 from .tracking import Control, clock
 
-# %% ../nbs/36_dashboard.ipynb #b8b35c9d
+# %% ../nbs/36_dashboard.ipynb #dd25ab78
 _all_ = ['History', 'LivePlot']
 
-# %% ../nbs/36_dashboard.ipynb #0229d645
+# %% ../nbs/36_dashboard.ipynb #a0fde76d
 STATES = {'idle': '○', 'starting': '◌', 'running': '●', 'pausing': '◍', 'paused': '❚❚', 'stopping': '◍', 'stopped': '■', 'done': '✓', 'failed': '✗'}
 CAN = {'start': ('idle', 'stopped', 'failed'), 'pause': ('running',), 'resume': ('paused', 'pausing'), 'stop': ('starting', 'running', 'pausing', 'paused')}
 
@@ -60,7 +60,7 @@ class Run:
     def alive(self) -> bool: return not self._over and self.thread in threading.enumerate()      # `is_alive` errs after an interrupted `join`
     def __repr__(self): return f'Run({self.state}, {self.history!r})'
 
-# %% ../nbs/36_dashboard.ipynb #81e88d22
+# %% ../nbs/36_dashboard.ipynb #c0364a57
 class Dashboard:
     "The live view of a `Run`."
     def __init__(self,
@@ -94,7 +94,7 @@ class Dashboard:
         if isinstance(e, UserError): return str(e)
         return f'{type(e).__name__}: {e}\n\n{self.run.traceback[-1500:]}'
 
-# %% ../nbs/36_dashboard.ipynb #6bb46ad8
+# %% ../nbs/36_dashboard.ipynb #9e2b42ce
 @contextlib.contextmanager
 def warnings_to(say):
     "Inside, warnings of this thread are given to `say`."
@@ -144,7 +144,7 @@ def _launch(self: Run):
     self.thread = threading.Thread(target=self._work, name='nano-reasoner-training', daemon=True)
     self.thread.start()
 
-# %% ../nbs/36_dashboard.ipynb #3e3e6ec7
+# %% ../nbs/36_dashboard.ipynb #231e6092
 def make_trainer(
     cfg: Config,
     phase: str = 'rl',            # 'sft' or 'rl'
@@ -166,7 +166,7 @@ def make_trainer(
     policy = UnifiedPolicyModel(start, cfg.training.algo, cfg.model, tokenizer=tokenizer)
     return (SFTTrainer if sft else UnifiedReasoningTrainer)(policy, cfg, dataset=data, eval_dataset=held, control=control, progress=False)
 
-# %% ../nbs/36_dashboard.ipynb #6ee8ff86
+# %% ../nbs/36_dashboard.ipynb #9f83a16b
 @contextlib.contextmanager
 def ui_pump(
     widgets=()      # Those that are clicked
@@ -185,7 +185,7 @@ def ui_pump(
     finally:
         if context: context.__exit__(None, None, None)
 
-# %% ../nbs/36_dashboard.ipynb #53cc587a
+# %% ../nbs/36_dashboard.ipynb #b3c06642
 @patch
 def fit(self: Run,
     show: bool = True       # Show the dashboard, if it is not shown yet
@@ -241,7 +241,7 @@ def check(self: Run) -> 'Run':
     if self.state == 'failed': raise RuntimeError(SILENT)
     return self
 
-# %% ../nbs/36_dashboard.ipynb #6242c110
+# %% ../nbs/36_dashboard.ipynb #07aa94cc
 @patch
 def pause(self: Run):
     "Finish the step, write a checkpoint, and wait."
@@ -262,7 +262,7 @@ def show(self: Run):
     "Show the dashboard here, also a second time or after the page was loaded again."
     self.dash.display()
 
-# %% ../nbs/36_dashboard.ipynb #340a4c6b
+# %% ../nbs/36_dashboard.ipynb #49784b59
 @patch(cls_method=True)
 def attach(cls: Run,
     folder,               # A run folder
@@ -283,14 +283,14 @@ def attach(cls: Run,
     self.folder = folder
     return self
 
-# %% ../nbs/36_dashboard.ipynb #3cf1a39b
+# %% ../nbs/36_dashboard.ipynb #0f04adeb
 DARK = 'body[data-jp-theme-light="false"] .nr-img,html[theme="dark"] .nr-img,body.vscode-dark .nr-img,body[data-vscode-theme-kind="vscode-dark"] .nr-img{filter:invert(.93) hue-rotate(180deg)}'
 
 def bar_html(state, share) -> Markup:
     "A bar of progress without a widget."
     return tag('div', tag('div', style=f'width:{100*min(max(share, 0), 1):.1f}%;height:8px;border-radius:4px;background-color:#0072B2'), style='background-color:rgba(128,128,128,0.3);border-radius:4px;max-width:26em')
 
-# %% ../nbs/36_dashboard.ipynb #340912f1
+# %% ../nbs/36_dashboard.ipynb #f4dac543
 @patch
 def build(self: Dashboard):
     "Make the widgets."
@@ -320,7 +320,7 @@ def changed(self: Dashboard):
     self.next_text, self.shown = 0., None
     if not self.pumped: self.draw_state()
 
-# %% ../nbs/36_dashboard.ipynb #f03a3e70
+# %% ../nbs/36_dashboard.ipynb #87e9cb91
 @patch
 def draw_state(self: Dashboard, seen=None):
     "The buttons, the bar and the line of status."
@@ -375,7 +375,7 @@ def img(pixels, alt) -> str:
     "A picture as an element of a page."
     return f'<img class="nr-img" style="width:100%;height:auto" alt="{text(alt)}" src="data:image/png;base64,{base64.b64encode(png(pixels)).decode()}">'
 
-# %% ../nbs/36_dashboard.ipynb #91fa4ee5
+# %% ../nbs/36_dashboard.ipynb #f7179761
 @patch
 def static(self: Dashboard, picture: bool = False) -> Markup:
     "The page as HTML that does nothing."
@@ -393,6 +393,7 @@ def display(self: Dashboard):
     from IPython.display import display
     if self.widget is None: self.build()
     self.refresh(force=True)
+    if not self.run.alive and self.run.history.step: self.draw_curves(self.run.history.read(), all=True)       # nobody else will
     said = {'text/plain': in_words(self.run.history.read(), self.curves.plots)}
     self.handles.append((display(self.view() | said, raw=True, display_id=True), display({'text/html': '', 'text/plain': ''}, raw=True, display_id=True)))
 

@@ -7,7 +7,7 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/overhead.html.md"""
 # %% auto #0
 __all__ = ['packed_messages', 'Turns', 'Plain', 'tiny', 'overhead', 'main']
 
-# %% ../nbs/36_overhead.ipynb #bff0a59f
+# %% ../nbs/36_overhead.ipynb #ebc09ed0
 import json, statistics, tempfile, threading, time
 from contextlib import contextmanager, nullcontext
 
@@ -15,7 +15,7 @@ from .config import load_config
 from .dashboard import Run, make_trainer
 from .tracking import Callback
 
-# %% ../nbs/36_overhead.ipynb #334d5ae7
+# %% ../nbs/36_overhead.ipynb #0c3a9a24
 @contextmanager
 def packed_messages():      # Yields a list of one number: bytes so far
     "Inside, widgets pack their messages as for a kernel, and nobody reads them."
@@ -27,10 +27,10 @@ def packed_messages():      # Yields a list of one number: bytes so far
     try: yield size
     finally: comm.create_comm = before
 
-# %% ../nbs/36_overhead.ipynb #67c2d708
+# %% ../nbs/36_overhead.ipynb #53b462c3
 class Turns(Callback):
     "Lets a run make `n` steps at a time."
-    def __init__(self, n: int): self.n, self.made, self.clock, self.cpu = n, 0, [], []
+    def __init__(self, n: int): self.n, self.made, self.clock, self.cpu, self.t, self.c = n, 0, [], [], time.perf_counter(), time.process_time()
 
     def after_step(self, trainer, metrics):
         self.made += 1
@@ -54,12 +54,12 @@ class Plain:
         if not self.thread.is_alive(): raise RuntimeError('the training has ended early')
 
 def tiny(folder, name: str, steps: int):
-    "A trainer on the embedded task, with problems as large as the demonstration's."
-    cfg = load_config(dict(model={'name': 'tiny-arith'}, data=dict(dataset_name='arithmetic', eval_size=0), training=dict(algo='GRPO', steps=steps, max_samples=2000, group_size=8, batch_size=16, max_new_tokens=40, save_steps=10**6, eval_steps=10**6),
+    "A trainer on the embedded task, with small batches."
+    cfg = load_config(dict(model={'name': 'tiny-arith'}, data=dict(dataset_name='arithmetic', eval_size=0), training=dict(algo='GRPO', steps=steps, max_samples=2000, group_size=8, batch_size=4, max_new_tokens=24, save_steps=10**6, eval_steps=10**6),
                            preflight='off', paths=dict(output_dir=str(folder), run_name=name)))
     return make_trainer(cfg, say=str)
 
-# %% ../nbs/36_overhead.ipynb #2707e5d1
+# %% ../nbs/36_overhead.ipynb #1340dde9
 def overhead(
     pairs: int = 10,     # Turns of each
     steps: int = 20      # Of a turn
@@ -85,7 +85,7 @@ def overhead(
         return dict(pairs=pairs, steps=steps, seconds_without=statistics.median(plain['clock'])/steps, seconds_with=statistics.median(with_['clock'])/steps, slower=100*(statistics.median(ratio['clock']) - 1), more_cpu=100*(statistics.median(ratio['cpu']) - 1),
                     updates=shown.dash.updates, slowest_ms=1000*shown.dash.slowest, kilobytes_a_step=size[0]/1e3/max(at, 1))
 
-# %% ../nbs/36_overhead.ipynb #e0e168fc
+# %% ../nbs/36_overhead.ipynb #4fbdc4bd
 def main(
     pairs: int = 10      # Turns of each
 ):
