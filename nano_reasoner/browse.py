@@ -388,8 +388,8 @@ _SORTS = [('in the order of the run', 'step'), ('newest first', '-step'), ('high
 def _named(w, name): w.add_class(f'nr-browse-{name}'); return w
 
 def _slider(kind, name, **kw):
-    from ipywidgets import Layout
-    return _named(kind(min=0, max=1, value=(0, 1), description=name, continuous_update=False, layout=Layout(width='330px'), **kw), name)
+    from ipywidgets import FloatRangeSlider, Layout
+    return _named(kind(min=0, max=1, value=(0, 1), description=name, continuous_update=False, readout_format='.2g' if kind is FloatRangeSlider else 'd', layout=Layout(width='330px'), **kw), name)
 
 def _bounds(slider, x):
     "Let a slider reach over the numbers; its ends stay open."
@@ -408,7 +408,7 @@ class BrowserPanel:
         import ipywidgets as w
         self.browser, self.n = browser, 1
         drop = lambda name, options: _named(w.Dropdown(options=options, description=name, layout=w.Layout(width='240px')), name)
-        self.correct, self.reason, self.sort = drop('answer', [('all', None), ('right', True), ('not right', False)]), drop('reason', [('all', None)]), drop('sort', _SORTS)
+        self.correct, self.reason, self.sort = drop('answer', [('all', ...), ('right', True), ('not right', False)]), drop('reason', [('all', ...)]), drop('sort', _SORTS)
         self.ranges = {k: _slider(w.IntRangeSlider if k in ('step', 'length') else w.FloatRangeSlider, k, step=1 if k in ('step', 'length') else .01) for k in ('step', 'reward', 'advantage', 'length')}
         self.prev, self.next, self.new = (_named(w.Button(description=d, layout=w.Layout(width='110px')), k) for k, d in (('previous', '◀ previous'), ('next', 'next ▶'), ('refresh', 'refresh')))
         self.count, self.out = _named(w.Label(), 'count'), _named(w.HTML(), 'page')
@@ -425,8 +425,8 @@ class BrowserPanel:
         try:
             self.browser.refresh()
             kept, codes = self.reason.value, list(self.browser.reasons)
-            self.reason.options = [('all', None), *((printable(r)[:60], r) for r in codes)]
-            self.reason.value = kept if kept in codes else None
+            self.reason.options = [('all', ...), *((printable(r)[:60], r) for r in codes)]
+            self.reason.value = kept if kept in codes else ...
             for k, s in self.ranges.items(): _bounds(s, self.browser.columns[k])
         finally: self.busy = False
         self.turn(None)
@@ -435,7 +435,8 @@ class BrowserPanel:
         "Go on by so many pages; 0: to the first; None: stay."
         if self.busy: return
         try:
-            found = self.browser.select(correct=self.correct.value, reason=self.reason.value, sort=self.sort.value, **{k: r for k, s in self.ranges.items() if (r := _range(s)) != (None, None)})
+            chosen = {k: w.value for k, w in (('correct', self.correct), ('reason', self.reason)) if w.value is not ...}      # a value None would show as a blank
+            found = self.browser.select(**chosen, sort=self.sort.value, **{k: r for k, s in self.ranges.items() if (r := _range(s)) != (None, None)})
             self.n = min(max(1 if by == 0 else self.n + (by or 0), 1), found.pages)
             page = found.page(self.n)
             self.count.value, self.out.value = f'{page.total:,} completions, page {self.n:,} of {page.pages:,}', page._repr_html_()

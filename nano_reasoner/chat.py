@@ -204,10 +204,10 @@ class ChatPanel:
     def options(self):
         "The run's checkpoints, the one that is asked first."
         now = self.chat.speaker.folder
-        return [(self.chat.speaker.name, None)] + [(f'{p.parent.name}/{p.name}', str(p)) for p in self.chat.checkpoints if p != now]
+        return [(self.chat.speaker.name, str(now or ''))] + [(f'{p.parent.name}/{p.name}', str(p)) for p in self.chat.checkpoints if p != now]
 
     def use(self, folder):
-        if folder is None: return
+        if not folder: return
         try: self.chat.use(folder); self.said.value = f'{folder} is asked from now on'
         except (UserError, OSError) as e: self.said.value = printable(str(e))
 
