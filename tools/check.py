@@ -315,22 +315,21 @@ def colab():
     return bad
 
 
-TINY = {'"Qwen/Qwen2.5-Math-1.5B-Instruct"': '"tiny-arith"', '"your-org/your-math-dataset"': '"arithmetic"', 'device="cuda"': 'device="cpu"',
-        '"max_new_tokens": 384': '"max_new_tokens": 40', 'max_samples=10000': 'max_samples=4', '"steps": 100': '"steps": 1'}
+def tool(name):
+    "What a tool says if it does not end well; with NANO_REASONER_FULL in its full form"
+    full = ['--full'] if os.environ.get('NANO_REASONER_FULL', '') not in ('', '0') else []
+    r = subprocess.run([sys.executable, ROOT/'tools'/name, *full], cwd=ROOT, capture_output=True, text=True)
+    return (r.stdout + r.stderr).strip().splitlines() if r.returncode else []
 
 
-def snippet():
-    "The Python of README.md runs as it stands, with a model, problems and numbers that any computer can do in seconds"
-    blocks = re.findall(r'^```python\n(.*?)^```', (ROOT/'README.md').read_text(encoding='utf-8'), re.M | re.S)
-    code = '\n'.join(b for b in blocks if not b.startswith('%'))
-    bad = [f'README.md: no {k} in its Python' for k in TINY if k not in code]
-    for k, v in TINY.items(): code = code.replace(k, v)
-    code += "\nassert {'loss', 'accuracy', 'reward', 'completion_length'} <= metrics.keys() and trainer.extract_answer(r'\\boxed{42}') == '42'\nassert find_latest_checkpoint('checkpoints/dr_grpo')[1] == 1\n"
-    with tempfile.TemporaryDirectory() as tmp:
-        file = Path(tmp)/'snippet.py'
-        file.write_text(code, encoding='utf-8')
-        r = subprocess.run([sys.executable, file], cwd=tmp, capture_output=True, text=True, env={**os.environ, 'HF_HUB_OFFLINE': '1', 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)})
-    return bad + ([r.stderr.strip()[-2000:]] if r.returncode else [])
+def snippets():
+    "Every command and snippet of README.md and of the tutorials runs"
+    return tool('snippets.py')
+
+
+def types():
+    "mypy accepts a program that uses the public names as installed, and finds the mistakes in it"
+    return tool('typecheck.py')
 
 
 def import_time(runs=5, bar=0.3):
@@ -352,7 +351,7 @@ def help_time(runs=5, bar=0.6):
     return [f'{best:.3f} s, more than {bar} s'] if best > bar else []
 
 
-CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, links, reference, documentation, snippet, colab]
+CHECKS = [metadata, clean, exported, editable, titles, outputs, direction, package, banned, links, reference, documentation, types, snippets, colab]
 
 
 def run(check):

@@ -8,7 +8,7 @@
 A fenced block ```sh is run line by line, ```python as one program for the page, ```yaml is read as a configuration. The `configs/` that the commands
 name are the real ones with the settings of `QUICK` over them, so that any computer runs them in seconds and without a network.
 """
-import argparse, json, os, re, shlex, shutil, subprocess, sys, tempfile, traceback
+import argparse, json, os, re, shlex, shutil, subprocess, sys, tempfile, time, traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +26,7 @@ REPLACED = [  # pattern, replacement, why: what is too large, or would have to b
     (r'^nano-reasoner demo\b', 'nano-reasoner demo --quick', 'minutes'),
     (r'^(nano-reasoner lab\b.*?)( --quick)?$', r'\1 --quick --algos grpo --seeds 1', 'an hour'),
     (r'HuggingFaceTB/SmolLM2-135M-Instruct', 'tiny-arith', 'a download'),
+    (r'^(nano-reasoner train .*--preset \S+)', r'\1 --fresh', 'each of these is for another machine, here it is one after the other'),
     (r'--size \d+', '--size 4', 'time'),
     (r'--max-new-tokens \d+', '--max-new-tokens 32', 'time'),
 ]
@@ -37,6 +38,7 @@ AFTER = {'README.md': r'''
 assert {'loss', 'accuracy', 'reward', 'completion_length'} <= metrics.keys() and trainer.extract_answer(r'\boxed{42}') == '42'
 assert find_latest_checkpoint('checkpoints/dr_grpo')[1] == 1 and run.state in ('done', 'stopped'), run.state
 '''}   # what must hold when the Python of a page has run
+VERBOSE = False
 STDIN = '23+58=\n'                                                    # what is typed to a command that asks
 FILES = {'problems.jsonl': [{'question': '23+58='}], 'problems/train.jsonl': [{'problem': f'{i}+{i+1}=', 'result': str(2*i + 1)} for i in range(10, 26)],
          'problems/test.jsonl': [{'problem': f'{i}+{i+2}=', 'result': str(2*i + 2)} for i in range(30, 38)]}   # what the commands name
@@ -73,8 +75,8 @@ def program(page):
     return code and code + AFTER.get(page.name, '')
 
 
-def prepare(folder):
-    "The files that commands name: the configurations with `QUICK` over them, and problems"
+def prepare(folder, demo):
+    "The files that commands name: the configurations with `QUICK` over them, problems, and the result of the demo, which README.md ran"
     from nano_reasoner.config import load_config
     for f in (ROOT/'configs').glob('*.yaml'):
         (folder/'configs').mkdir(exist_ok=True)
@@ -83,6 +85,7 @@ def prepare(folder):
     for name, rows in FILES.items():
         (folder/name).parent.mkdir(exist_ok=True)
         (folder/name).write_text(''.join(json.dumps(r) + '\n' for r in rows), encoding='utf-8')
+    if (demo/'checkpoints/demo').exists(): shutil.copytree(demo/'checkpoints/demo', folder/'checkpoints/demo')
 
 
 def forked(call, log):
@@ -138,8 +141,8 @@ def inline(page):
     return bad
 
 
-def check(page, full):
-    "Run the commands and the Python of a page; problems, one a line"
+def check(page, full, demo):
+    "Run the commands and the Python of a page; problems, one a line. The result of the demo is kept in the folder `demo`"
     import yaml
     from nano_reasoner.config import load_config
     bad, seen, fresh = inline(page), set(), []
@@ -153,7 +156,7 @@ def check(page, full):
         if old not in '\n'.join(t for l, t in blocks(page) if l == 'python'): bad.append(f'{page.name}: no {old} in its Python')
     with tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
-        prepare(folder)
+        prepare(folder, demo)
         for line, now, _ in commands(page):
             slow = next((p for p, _ in SLOW if now and re.match(p, now)), None)
             if now is None or slow and not full and (slow in seen or page.name != 'README.md'): continue
@@ -167,9 +170,12 @@ def check(page, full):
             fresh.append(('its Python', lambda log: subprocess.run([sys.executable, 'snippet.py'], cwd=folder/'python', stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode))
         for name, call in fresh:
             with tempfile.TemporaryFile() as log:
+                start = time.time()
                 status = call(log)
+                if VERBOSE: print(f'{time.time() - start:6.1f} s  {page.name}: {name}', flush=True)
                 log.seek(0)
                 if status: bad.append(f'{page.name}: {name}: exit code {status}\n' + log.read().decode(errors='replace')[-1500:])
+        if page.name == 'README.md' and (folder/'checkpoints/demo').exists(): shutil.copytree(folder/'checkpoints/demo', demo/'checkpoints/demo')
     return bad
 
 
@@ -179,7 +185,7 @@ def problems(full=False):
                    'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'}
     sys.path.insert(0, str(ROOT))
     warm()
-    return [p for page in pages() for p in check(page, full)]
+    with tempfile.TemporaryDirectory() as demo: return [p for page in pages() for p in check(page, full, Path(demo))]
 
 
 def main():
@@ -191,6 +197,8 @@ def main():
         for page in pages():
             for line, now, why in commands(page): print(f'{page.name}: {line}' + ('' if now == line else f'\n    -> {now or "not run"} ({why})'))
         return 0
+    global VERBOSE
+    VERBOSE = True
     bad = problems(a.full)
     print('\n'.join(bad) or 'no problem')
     return bool(bad)

@@ -162,7 +162,7 @@ def write(dest, lib=ROOT/LIB):
         for f in t.body:
             if isinstance(f, ast.FunctionDef) and (found := patched(f)):
                 for owner in found[0]: patches.setdefault(owner, []).append(found[1])
-    files = {p.relative_to(lib).with_suffix('.pyi'): module_stub(t, patches) for p, t in trees.items() if p.name not in ('__init__.py', '_modidx.py')}
+    files = {p.relative_to(lib).with_suffix('.pyi'): module_stub(t, patches) for p, t in trees.items() if p != Path(lib)/'__init__.py' and p.name != '_modidx.py'}
     files |= {Path('__init__.pyi'): public(trees[Path(lib)/'__init__.py']), Path('py.typed'): ''}
     for name, txt in files.items():
         (dest/name).parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ import socket, sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {'nbdev', 'execnb', 'nbclient', 'build', 'mypy', 'smalldocs', 'playwright', 'flash_attn', 'trl'}: raise ModuleNotFoundError(f'No module named {name!r} (an extra)', name=name)
+        if name.split('.')[0] in {'nbdev', 'execnb', 'nbclient', 'build', 'mypy', 'smalldocs', 'playwright', 'jupyterlab'}: raise ModuleNotFoundError(f'No module named {name!r} (an extra)', name=name)
 
 connect = socket.socket.connect
 def local(self, address):
