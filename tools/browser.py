@@ -228,13 +228,14 @@ DO = dict(                                                  # what the buttons o
     run_cell=('''i => { const p = window.jupyterapp.shell.currentWidget; p.content.deselectAll(); p.content.activeCellIndex = i;
                  window.jupyterapp.commands.execute('notebook:run-cell'); }''', 'i => { Jupyter.notebook.execute_cells([i]); }'),
     interrupt=("() => { window.jupyterapp.commands.execute('notebook:interrupt-kernel'); }", '() => { Jupyter.notebook.kernel.interrupt(); }'),
+    clear=("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')", '() => { Jupyter.notebook.clear_all_output(); }'),
     restart=(f'() => {LAB_KERNEL}.restart()', '() => { Jupyter.notebook.kernel.restart(); }'),
     save=("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }", '() => Jupyter.notebook.save_notebook()'),
     eval=(f'''async e => {{ const r = await {LAB_KERNEL}.requestExecute({{code: '', silent: true, store_history: false, user_expressions: {{v: e}}}}).done;
               const v = r.content.user_expressions.v; return v.status === 'ok' ? v.data['text/plain'] : v.ename + ': ' + v.evalue; }}''',
           '''e => new Promise(ok => Jupyter.notebook.kernel.execute('', {shell: {reply: r => { const v = r.content.user_expressions.v;
               ok(v.status === 'ok' ? v.data['text/plain'] : v.ename + ': ' + v.evalue); }}}, {silent: true, user_expressions: {v: e}}))'''))
-PICTURE = "e => { const s = e.currentSrc || e.src || ''; return s.length + ':' + s.slice(2000, 2400) + s.slice(-400, -20); }"
+PICTURES = "all => all.map(e => { const s = e.currentSrc || e.src || ''; return s.length + ':' + s.slice(2000, 2400) + s.slice(-400, -20); }).join()"
 
 
 class Notebook:
@@ -288,7 +289,7 @@ class Notebook:
         return self.do('eval', expression)
 
     def interrupt(self): self.do('interrupt'); return self
-    def restart(self): self.do('restart'); self.page.wait_for_timeout(500); return self.wait_ready()
+    def restart(self): "Restart the kernel and clear all outputs."; self.do('restart'); self.page.wait_for_timeout(1000); self.wait_ready(); self.do('clear'); return self
     def reload(self): self.page.reload(wait_until='domcontentloaded'); return self.settle()
 
     def settle(self):
@@ -311,6 +312,7 @@ class Notebook:
     def disabled(self, css): return self.find(css).is_disabled()
     def click(self, css): self.find(css).click(); return self
     def select(self, css, label): self.page.locator(f'.{css} select').first.select_option(label=label); return self
+    def chosen(self, css): "The label that a drop-down list shows."; return self.page.locator(f'.{css} select').first.evaluate("e => e.selectedOptions.length ? e.selectedOptions[0].label : ''")
     def text(self, css): return self.find(css).inner_text()
 
     def fill(self, css, value):
@@ -324,12 +326,11 @@ class Notebook:
         return self.wait(found, f'{css} shows /{pattern}/', timeout)
 
     def wait_changes(self, css, n=3, timeout=PATIENCE):
-        "Wait until a picture has become another one `n` times."
+        "Wait until pictures have changed `n` times, any of them."
         seen = []
         def more():
-            with contextlib.suppress(Exception):
-                now = self.page.locator(css).first.evaluate(PICTURE, timeout=1000)
-                if not seen or seen[-1] != now: seen.append(now)
+            now = self.page.locator(css).evaluate_all(PICTURES)
+            if now and (not seen or seen[-1] != now): seen.append(now)
             return len(seen) > n
         self.wait(more, f'{css} changes {n} times', timeout, .05)
         return self

@@ -28,10 +28,11 @@ NOTEBOOKS = dict(
            'run = Run(form)\nrun.show()',
            'print(run.state, run.history.step)     # the kernel is free while it trains',
            'from nano_reasoner.browse import RolloutBrowser\nrollouts = RolloutBrowser(run.folder)\nrollouts.show()',
-           'from nano_reasoner.credit import CreditView\ncredit = CreditView(run.folder)\ncredit.show()',
+           'from nano_reasoner.credit import credit_of_run\nview = credit_of_run(run.folder)\nview.show()',
+           'from nano_reasoner.chat import ChatBox\nchat = ChatBox(run.folder, base="checkpoints/sft")\nchat.show()',
            f'{IMPORTS}\nrun = Run.attach("checkpoints/grpo")\nrun.show()'],
     fit=['# The same, while the cell runs',
-         f'{IMPORTS}\nrun = Run(load_config(None, [*{SETTINGS}, "paths.run_name=fit"]))',
+         f'{IMPORTS}\nrun = Run(load_config(None, [*{SETTINGS}, "paths.run_name=fit", "training.init_from=checkpoints/sft"]))',
          'history = run.fit()',
          'print(run.state, history.step)',
          '''from nano_reasoner.dashboard import make_trainer
@@ -51,6 +52,7 @@ from nano_reasoner.dashboard import Run, make_trainer
 trainer = make_trainer(load_config(None, [*%s, "paths.run_name=long", "training.steps=10000", "training.save_steps=5000", "training.eval_steps=100000", "logging.rollouts=false"]))
 step, draw = trainer.make_step, random.Random(0)
 real = step()                                               # what a step says; the other steps say the same with noise
+trainer.trackers = list                                     # neither files nor diagnosis: they are not what is tested here
 trainer.make_step = lambda: {k: v*(1 + .1*draw.random()) if isinstance(v, float) else v for k, v in real.items()}
 def resident(): return int(open('/proc/self/statm').read().split()[1])*os.sysconf('SC_PAGE_SIZE')/1e6
 before = resident()
@@ -73,7 +75,7 @@ def cold_start(folder, python=sys.executable):
 class Page:
     "A notebook with a dashboard, as its user sees it."
     def __init__(self, jb, name): self.jb, self.nb, self.root = jb, jb.open(f'{name}.ipynb'), jb.server.root
-    def status(self): return self.nb.text('nr-dashboard .nr-status') if False else self.nb.find('.nr-status').inner_text()
+    def status(self): return self.nb.text('.nr-status')
     def step(self): return int(re.search(r'step ([\d,]+)', self.status())[1].replace(',', ''))
     def steps(self, n):
         "Wait until the page shows `n` steps more."
@@ -112,10 +114,10 @@ def tests(jb, pictures=True):
         nb.wait_text('.nr-form [role=alert]', 'group_size|number|integer')
         shot(nb, 'form-error', '.nr-form')
         nb.fill('nr-group-size', 6).wait_text('.nr-code', r'group_size=6')
-        nb.fill('nr-path', 'mine.yaml').click('.nr-save button, button.nr-save').wait_text('.nr-message', 'saved')
+        nb.fill('nr-path', 'mine.yaml').click('.nr-save').wait_text('.nr-message', 'saved')
         assert 'group_size: 6' in (jb.server.root/'mine.yaml').read_text()
         nb.select('nr-algorithm', 'GRPO').fill('nr-group-size', 4).wait_text('.nr-code', r'group_size=4')
-        nb.click('.nr-load button, button.nr-load').wait_text('.nr-code', r'group_size=6')
+        nb.click('.nr-load').wait_text('.nr-code', r'group_size=6')
         nb.select('nr-algorithm', 'GRPO').fill('nr-group-size', 4).wait_text('.nr-code', r'group_size=4')
         shot(nb, 'form', '.nr-form'); shot(nb, 'form-narrow', '.nr-form', width=560)
         fine(nb)
@@ -166,11 +168,12 @@ def tests(jb, pictures=True):
         "Rollouts: filtered by answer, sorted, paged; what the page shows is what Python selects"
         nb = page('train').nb
         nb.run_cell(4, wait=True).wait_text('.nr-browse-count', r'completions')
-        nb.select('nr-browse-answer' if nb.visible('.nr-browse-answer') else 'nr-browse-correct', 'right')
+        for name in ('answer', 'reason'): assert nb.chosen(f'nr-browse-{name}') == 'all', f'{name}: {nb.chosen(f"nr-browse-{name}")!r} is shown as chosen'
+        nb.select('nr-browse-answer', 'right')
         count = lambda **kw: f'{int(nb.eval("len(rollouts.select(" + ", ".join(f"{k}={v!r}" for k, v in kw.items()) + "))")):,} completions'
         nb.wait_text('.nr-browse-count', '^' + count(correct=True))
         nb.select('nr-browse-sort', 'longest')
-        first = nb.wait_text('.nr-browse-page', '.')and nb.text('.nr-browse-page')
+        first = nb.text('.nr-browse-page')
         nb.click('.nr-browse-next'); nb.wait_text('.nr-browse-count', 'page 2 of'); nb.wait(lambda: nb.text('.nr-browse-page') != first, 'another page')
         shot(nb, 'browse', '.nr-browse')
         fine(nb)
@@ -179,8 +182,22 @@ def tests(jb, pictures=True):
         "One completion token by token, under each algorithm"
         nb = page('train').nb
         nb.run_cell(5, wait=True)
-        nb.wait_text('.nr-credit', 'GRPO')
-        shot(nb, 'credit', '.nr-credit')
+        labels = re.findall(r"'(.*?)'", nb.eval('[c.algo.label for c in view.credits]'))
+        assert len(labels) >= 6
+        for label in labels: nb.wait_text('.nr-credit-view', re.escape(label))
+        first, other = nb.text('.nr-credit-view'), nb.eval('max(range(len(view)), key=lambda i: (i != view.row)*abs(float(view.credits[0].sequence[i])))')
+        nb.select('nr-credit-row', nb.page.locator('.nr-credit-row option').nth(int(other)).inner_text())
+        nb.wait(lambda: nb.text('.nr-credit-view') != first, 'another completion')
+        shot(nb, 'credit', '.nr-credit'); shot(nb, 'credit-narrow', '.nr-credit', width=560)
+        fine(nb)
+
+    def chat():
+        "A question is answered by the run's checkpoint and by the cold start, one above or beside the other"
+        nb = page('train').nb
+        nb.run_cell(6, wait=True).fill('nr-chat-question', '12+5=').click('.nr-chat-ask')
+        nb.wait_text('.nr-chat-replies', r'12\+5=.*boxed.*boxed')
+        assert nb.chosen('nr-chat-checkpoint'), 'which checkpoint is asked is not shown'
+        shot(nb, 'chat', '.nr-chat')
         fine(nb)
 
     def dark():
@@ -189,7 +206,7 @@ def tests(jb, pictures=True):
         nb.page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
         nb.wait(lambda: nb.page.evaluate("() => document.body.dataset.jpThemeLight") == 'false', 'the dark theme')
         nb.page.wait_for_timeout(700)
-        for name in ('form', 'dashboard', 'browse', 'credit'):
+        for name in ('form', 'dashboard', 'browse', 'credit', 'chat'):
             if nb.page.locator(f'.nr-{name}').count(): shot(nb, f'{name}-dark', f'.nr-{name}')
         nb.page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
         fine(nb)
@@ -201,8 +218,9 @@ def tests(jb, pictures=True):
         nb.click('.nr-start'); p.steps(3)
         nb.restart()
         jb.problems()                                       # what the page says of the kernel that is gone
-        nb.run_cell(6, wait=True)
+        nb.run_cell(7, wait=True)
         step = p.true_state('stopped', 'checkpoints/grpo')
+        nb.wait(lambda: nb.page.locator('.nr-plot img').count() == 9, 'all curves')
         shot(nb, 'attached', '.nr-dashboard')
         nb.click('.nr-start'); nb.wait(lambda: p.step() > step, 'it goes on')
         nb.click('.nr-stop'); p.true_state('stopped', 'checkpoints/grpo')
@@ -264,22 +282,23 @@ def tests(jb, pictures=True):
         step = (nb.wait_text('.nr-status', 'failed'), p.true_state('failed', 'checkpoints/grpo-broken'))[1]
         said = nb.wait_text('.nr-findings', r'ZeroDivisionError.*')[0]
         assert step == 12 and '<b>on purpose</b>' in said, (step, said)
+        nb.page.wait_for_timeout(2000)                       # the curves come after the words
         shot(nb, 'failed', '.nr-dashboard')
         fine(nb)
 
     def long_run():
-        "Ten thousand steps through the dashboard: the file stays below 2 MB, the kernel grows by less than 50 MB, an update takes at most 150 ms"
-        nb = page('long').nb
-        nb.run_all(wait=False)
-        nb.wait_done(400)
+        "Ten thousand steps through the dashboard: the file stays below 2 MB, the kernel grows by less than 50 MB, at most two updates a second"
+        nb, start = page('long').nb, time.time()
+        nb.run_all(wait=False).wait_done(400)
         state, steps, rows, grown, updates, slowest = nb.output(3).split()
         size = nb.save().stat().st_size
         fine(nb)
-        assert (state, steps) == ('done', '10000') and size < 2e6 and int(grown) < 50 and int(slowest) <= 150, (nb.output(3), size)
-        return f'{size/1e3:.0f} kB, {rows} rows, {grown} MB more, {updates} updates, the slowest {slowest} ms'
+        assert (state, steps) == ('done', '10000') and size < 2e6 and int(grown) < 50 and int(updates) < 2*(time.time() - start) + 3, (nb.output(3), size)
+        return f'{size/1e3:.0f} kB, {rows} rows, {grown} MB more, {updates} updates, the slowest {slowest} ms of CPU time'
 
     cold = jb.cold
-    return [form, background, reload, browse, credit, dark, restart, foreground, interrupt, failure, long_run]
+    everywhere = [form, background, reload, browse, credit, chat, restart, foreground, interrupt, failure]
+    return everywhere if app == 'classic' else everywhere[:6] + [dark] + everywhere[6:] + [long_run]
 
 
 def once(names, app='lab', python=sys.executable):
@@ -304,7 +323,11 @@ def main():
     ap.add_argument('--colab', action='store_true')
     a = ap.parse_args()
     if what := missing(): sys.exit(f'not installed: {what}')
-    return max(once(a.tests) for _ in range(a.times))
+    if a.colab:
+        import colab
+        colab.environment()
+    where = ('classic', colab.PYTHON) if a.colab else ('lab', sys.executable)
+    return max(once(a.tests, *where) for _ in range(a.times))
 
 
 if __name__ == '__main__': sys.exit(main())
