@@ -9,7 +9,7 @@ __all__ = ['PANELS', 'TRAIN', 'HELD', 'INK', 'PARTS', 'Panel', 'accuracy_band', 
            'Plot', 'png', 'Curves', 'in_words', 'LivePlot', 'in_notebook', 'picture_bundle']
 
 # %% ../nbs/36_curves.ipynb #a7ca1a82
-import base64, math, sys, time
+import base64, math, sys, threading, time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -192,7 +192,7 @@ class Curves:
     "The panels of a run, and their pictures."
     def __init__(self,
         panels=None         # Panels, or names of metrics; None: those of the phase
-    ): self.wanted, self.plots, self.pictures, self.todo, self.phase = panels, {}, {}, [], None
+    ): self.wanted, self.plots, self.pictures, self.todo, self.phase, self.lock = panels, {}, {}, [], None, threading.RLock()      # the view of a run that ends may still draw when the next one begins
 
     def choose(self, phase):
         "Make the panels of a phase."
@@ -206,15 +206,16 @@ class Curves:
         budget: float = .1      # Seconds of CPU time; at least one panel is drawn
     ) -> list:                  # Names of the panels drawn
         "Draw as many panels as fit the time; the others are first the next time."
-        self.choose(seen.phase)
-        start, done = time.thread_time(), []
-        self.todo = self.todo or list(self.plots)
-        while self.todo and (not done or time.thread_time() - start < budget - 1.5*(time.thread_time() - start)/len(done)):
-            k = self.todo[0]
-            try: self.pictures[k] = self.plots[k].pixels(seen)
-            except BaseException: self.plots[k] = Plot(self.plots[k].panel); raise        # interrupted in the middle: a new one next time
-            self.todo.pop(0); done.append(k)
-        return done
+        with self.lock:
+            self.choose(seen.phase)
+            start, done = time.thread_time(), []
+            self.todo = self.todo or list(self.plots)
+            while self.todo and (not done or time.thread_time() - start < budget - 1.5*(time.thread_time() - start)/len(done)):
+                k = self.todo[0]
+                try: self.pictures[k] = self.plots[k].pixels(seen)
+                except BaseException: self.plots[k] = Plot(self.plots[k].panel); raise        # interrupted in the middle: a new one next time
+                self.todo.pop(0); done.append(k)
+            return done
 
 # %% ../nbs/36_curves.ipynb #a4436540
 @patch
@@ -222,9 +223,10 @@ def picture(self: Curves,
     seen, columns: int = 3
 ) -> bytes:              # PNG
     "All panels side by side."
-    self.choose(seen.phase); self.todo = list(self.plots)
-    self.draw(seen, math.inf)
-    tiles = list(self.pictures.values())
+    with self.lock:
+        self.choose(seen.phase); self.todo = list(self.plots)
+        self.draw(seen, math.inf)
+        tiles = list(self.pictures.values())
     columns = min(columns, len(tiles))
     tiles += [np.full_like(tiles[0], 255)]*(-len(tiles) % columns)
     return png(np.vstack([np.hstack(tiles[i:i+columns]) for i in range(0, len(tiles), columns)]))
