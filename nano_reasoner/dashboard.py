@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .board import History, LINE, MONO, SANS, Recorder, findings_html, load, samples_html, tiles_html
 from .checkpoints import find_latest_checkpoint, is_finished
 from .config import Config, UserError, load_config
-from .curves import Curves, LivePlot, in_notebook, in_words, picture_bundle, png
+from .curves import Curves, LivePlot, Panel, Plot, in_notebook, in_words, picture_bundle, png
 from .report import Markup, find_run, tag, text
 from .tracking import Control, clock
 
@@ -69,11 +69,12 @@ class Dashboard:
         every: float = .5,      # Seconds between updates, at least
         share: float = .02,     # Of the time, for drawing
         reading: float = 10.,   # Seconds that completions stay, so that one can read them
-        budget: float = .04     # Seconds for the panels of one update
+        budget: float = .04,    # Seconds for the panels of one update
+        latest: float = 10.     # Seconds between updates, at most
     ):
-        self.run, self.every, self.share, self.reading, self.budget, self.curves = run, every, share, reading, budget, Curves(panels)
+        self.run, self.every, self.share, self.reading, self.budget, self.latest, self.curves = run, every, share, reading, budget, latest, Curves(panels)
         self.widget, self.buttons, self.boxes, self.handles, self.pumped = None, {}, {}, [], False
-        self.lock, self.seen, self.shown, self.next_text, self.next_samples, self.updates, self.slowest, self.read, self.phase_drawn = threading.RLock(), -1, None, 0., 0., 0, 0., None, None
+        self.lock, self.seen, self.shown, self.next_state, self.next_text, self.next_samples, self.updates, self.slowest, self.spent, self.read, self.phase_drawn = threading.RLock(), -1, None, 0., 0., 0., 0, 0., 0., None, None
 
     def status(self, seen) -> Markup:
         "State, step and time left, in a line."
@@ -294,7 +295,8 @@ def bar_html(state, share) -> Markup:
 @patch
 def build(self: Dashboard):
     "Make the widgets."
-    import ipywidgets as W, matplotlib.backends.backend_agg       # the latter takes a while
+    import ipywidgets as W
+    Plot(Panel('', '')).pixels(History().read()); self.curves.choose(self.run.history.phase)      # matplotlib, its fonts and the panels take a while to make: before there is anything to train
     def button(name, icon, style, tip):
         b = W.Button(description=name.capitalize(), icon=icon, button_style=style, tooltip=tip, layout=W.Layout(width='110px')); b.add_class(f'nr-{name}')
         b.on_click(lambda _: self.clicked(name)); return b
@@ -317,7 +319,7 @@ def clicked(self: Dashboard, name):
 @patch
 def changed(self: Dashboard):
     "Something was asked of the run: show it at the next look, and if no cell does the drawing, now."
-    self.next_text, self.shown = 0., None
+    self.next_text = self.next_state = 0.; self.shown = None
     if not self.pumped: self.draw_state()
 
 # %% ../nbs/36_dashboard.ipynb #87e9cb91
@@ -341,16 +343,20 @@ def refresh(self: Dashboard,
     "Show what is new, if it is time."
     if self.widget is None: return False
     now, h = time.monotonic(), self.run.history
-    if not force and self.run.state == self.shown and (now < self.next_text or self.seen == h.version): return False
+    if not force and self.run.state == self.shown and (now < min(self.next_text, self.next_state) or (self.seen == h.version and not self.curves.todo)): return False
     with self.lock:
-        start, seen = time.thread_time(), h.read()
-        self.draw_state(seen)
-        try: self.draw_all(seen, force or now >= self.next_samples)
+        start, cpu, seen = time.monotonic(), time.thread_time(), h.read()
+        changed = self.run.state != self.shown
+        self.draw_state(seen); self.next_state = now + self.every
+        if not force and not changed and now < self.next_text: return False       # the line of status only
+        if changed: self.curves.todo = []                                                      # all panels anew
+        try: self.draw_all(seen, force or changed or now >= self.next_samples)
         except Exception as e: h.note(f'the display has failed: {type(e).__name__}: {e}')     # the run does not end for that
-        cost = time.thread_time() - start
-        self.seen, self.updates, self.slowest = seen.version, self.updates + 1, max(self.slowest, cost)
-        hurry = len(self.curves.pictures) < len(self.curves.plots)                            # at first every panel is drawn soon
-        self.next_text = time.monotonic() + max(self.every, cost/(.2 if hurry else self.share))
+        cost = time.monotonic() - start                                                        # on the clock: a busy machine is drawn on less often
+        self.seen, self.updates, self.slowest = seen.version, self.updates + 1, max(self.slowest, time.thread_time() - cpu)
+        self.spent, wait = self.spent + cost, cost/.2
+        if not self.curves.todo: wait, self.spent = self.spent/self.share, 0.                  # all panels are drawn: now a longer rest
+        self.next_text = time.monotonic() + min(max(self.every, wait), self.latest)
         return True
 
 @patch
