@@ -55,6 +55,7 @@ def shape_of_config(
     from transformers.pytorch_utils import Conv1D
     from nano_reasoner.layers import LLAMAS
     with torch.device('meta'): model = AutoModelForCausalLM.from_config(config)
+    model.tie_weights()                                # transformers 5.0 leaves that to loading
     head, c = model.get_output_embeddings(), config.get_text_config()
     sides = lambda m: (m.in_features, m.out_features) if isinstance(m, torch.nn.Linear) else tuple(m.weight.shape)
     linears = tuple((n, *sides(m)) for n, m in model.named_modules() if isinstance(m, (torch.nn.Linear, Conv1D)) and m is not head)
