@@ -30,7 +30,7 @@ IGNORE = [r'favicon\.ico', r'ResizeObserver loop']          # what pages log tha
 
 def chromium():
     "The browser's program, or None"
-    return os.environ.get('NANO_REASONER_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
+    return os.environ.get('NANO_REASONER_CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 
 
 def missing():

@@ -161,13 +161,14 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('tests', nargs='*')
     ap.add_argument('--site', type=Path, help='a built site; otherwise it is built from a copy of the notebooks')
+    ap.add_argument('--limit', type=int, default=LIMIT, help=f'seconds that all tests may take, without the building; 0: any (default: {LIMIT})')
     a = ap.parse_args()
     if what := missing(): sys.exit(f'{what}: not there')
     with contextlib.ExitStack() as stack:
         folder = a.site or Path(stack.enter_context(tempfile.TemporaryDirectory()))/'site'
         if not a.site: build(folder)
         site = stack.enter_context(SiteBrowser(folder))
-        return run_cases(tests(site), a.tests, LIMIT)
+        return run_cases(tests(site), a.tests, a.limit)
 
 
 if __name__ == '__main__': sys.exit(main())

@@ -302,7 +302,7 @@ def tests(jb, pictures=True):
     return everywhere if app == 'classic' else everywhere[:6] + [dark] + everywhere[6:] + [long_run]
 
 
-def once(names, app='lab', python=sys.executable):
+def once(names, limit, app='lab', python=sys.executable):
     "All tests on a fresh server. Those of the first notebook need what its first two do."
     if {'reload', 'browse', 'credit', 'chat', 'dark', 'restart', 'background'} & set(names): names = [*names, 'form', 'background']
     with tempfile.TemporaryDirectory() as tmp:
@@ -311,7 +311,7 @@ def once(names, app='lab', python=sys.executable):
         start, jb = time.time(), JupyterBrowser(root, python, app, env=ENV)
         jb.cold = cold_start(root, python)
         try:
-            with jb: return run_cases(tests(jb), names, LIMIT - (time.time() - start))
+            with jb: return run_cases(tests(jb), names, limit and limit - (time.time() - start))
         finally:
             if jb.cold.poll() is None: jb.cold.kill()
             jb.cold.wait()
@@ -323,13 +323,14 @@ def main():
     ap.add_argument('tests', nargs='*')
     ap.add_argument('--times', type=int, default=1)
     ap.add_argument('--colab', action='store_true')
+    ap.add_argument('--limit', type=int, default=LIMIT, help=f'seconds that all tests may take; 0: any (default: {LIMIT})')
     a = ap.parse_args()
     if what := missing(): sys.exit(f'not installed: {what}')
     if a.colab:
         import colab
         colab.environment()
     where = ('classic', colab.PYTHON) if a.colab else ('lab', sys.executable)
-    return max(once(a.tests, *where) for _ in range(a.times))
+    return max(once(a.tests, a.limit, *where) for _ in range(a.times))
 
 
 if __name__ == '__main__': sys.exit(main())
