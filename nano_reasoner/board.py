@@ -138,7 +138,7 @@ class Recorder(Callback):
     "Writes a run into a `History`."
     def __init__(self,
         history: History,
-        every: float = .5     # Seconds between looks at completions
+        every: float = 3.     # Seconds between looks at completions
     ): self.history, self.every, self.more, self.due = history, every, {}, 0.
 
     def before_fit(self, trainer):

@@ -67,7 +67,7 @@ class Dashboard:
         run: Run,
         panels=None,            # Of the curves
         every: float = .5,      # Seconds between updates, at least
-        share: float = .02,     # Of the time, for drawing
+        share: float = .015,    # Of the time, for drawing
         reading: float = 10.,   # Seconds that completions stay, so that one can read them
         budget: float = .04,    # Seconds for the panels of one update
         latest: float = 10.     # Seconds between updates, at most

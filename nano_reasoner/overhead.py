@@ -20,29 +20,34 @@ from .tracking import Callback
 def packed_messages():      # Yields a list of one number: bytes so far
     "Inside, widgets pack their messages as for a kernel, and nobody reads them."
     import comm
-    size, before = [0], comm.create_comm
+    size, before, live = [0], comm.create_comm, [True]
     class Counting(comm.DummyComm):
-        def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **kw): size[0] += len(json.dumps([msg_type, data, metadata], default=str))
+        def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **kw):
+            if live: size[0] += len(json.dumps([msg_type, data, metadata], default=str))
     comm.create_comm = lambda *a, **kw: Counting(*a, **kw)
     try: yield size
-    finally: comm.create_comm = before
+    finally: comm.create_comm = before; live.clear()
 
 # %% ../nbs/36_overhead.ipynb #53b462c3
 class Turns(Callback):
     "Lets a run make `n` steps at a time."
-    def __init__(self, n: int): self.n, self.made, self.clock, self.cpu, self.t, self.c = n, 0, [], [], time.perf_counter(), time.process_time()
+    def __init__(self, n: int): self.n, self.made, self.clock, self.cpu, self.t, self.c, self.gate, self.waiting = n, 0, [], [], time.perf_counter(), time.process_time(), threading.Event(), False
 
     def after_step(self, trainer, metrics):
         self.made += 1
-        if self.made % self.n == 0: self.clock.append(time.perf_counter() - self.t); self.cpu.append(time.process_time() - self.c); trainer.control.pause()
+        if self.made % self.n: return
+        self.clock.append(time.perf_counter() - self.t); self.cpu.append(time.process_time() - self.c)
+        self.waiting = True
+        self.gate.wait(); self.gate.clear()
+
+    def wait(self, run):
+        "Wait for the end of a turn."
+        while not self.waiting: run.check(); time.sleep(.01)
 
     def go(self, run):
-        "One turn of a run that waits."
-        turns, self.t, self.c = len(self.clock), time.perf_counter(), time.process_time()
-        run.control.resume()
-        while len(self.clock) == turns or not run.control.waiting:
-            run.check()
-            time.sleep(.01)
+        "One turn."
+        self.waiting, self.t, self.c = False, time.perf_counter(), time.process_time()
+        self.gate.set(); self.wait(run)
 
 class Plain:
     "A trainer in a thread, without a dashboard."
@@ -74,11 +79,11 @@ def overhead(
         for run, turns in runs:
             if run is shown: run.dash.build(); run.dash.refresh(force=True)
             run.start()
-            while not run.control.waiting: run.check(); time.sleep(.01)                       # the first turn warms up
+            turns.wait(run)                                                                   # the first turn warms up
         for i in range(pairs):
             for run, turns in runs if i % 2 else runs[::-1]:
                 with nullcontext() if run is shown else shown.dash.lock: turns.go(run)       # what is left to draw is drawn in its own turn
-        for run, _ in runs: run.stop(); run.wait()
+        for run, turns in runs: run.stop(); turns.gate.set(); run.wait()
         at = shown.history.step
         plain, with_ = (dict(clock=t.clock[1:], cpu=t.cpu[1:]) for _, t in runs)
         ratio = {k: [b/a for a, b in zip(plain[k], with_[k])] for k in ('clock', 'cpu')}
