@@ -36,15 +36,31 @@ class Plain(ast.NodeTransformer):
 def decorator(d): return ast.unparse(d.func if isinstance(d, ast.Call) else d)
 
 
+def hinted(name, owner, default):
+    "The type of a parameter that has no annotation"
+    value = getattr(default, 'value', None)
+    if isinstance(value, bool): return flat('bool')
+    if isinstance(default, ast.Tuple) and default.elts: return flat('Any')
+    return flat(HINTS.get(f'{owner}.{name}', HINTS.get(name, 'Any') if value is None or name in ('config', 'device') else 'Any'))
+
+
+def allowing(kind, default):
+    "`kind`, or what else it must be for its default: `x: int = None` may be None; a text that stands for something else can be anything"
+    if isinstance(default, ast.Tuple) and 'list' in ast.unparse(kind): return flat('Any')
+    if not isinstance(default, ast.Constant) or (txt := ast.unparse(kind)) == 'Any': return kind
+    if default.value is None: return kind if 'None' in txt else flat(f'{txt} | None')
+    return flat('Any') if isinstance(default.value, str) and not any(t in txt for t in ('str', 'Literal', 'PathLike', 'Text')) else kind
+
+
 def signature(f, owner=''):
     "A function without its body, or a method of `owner`: annotated where it or `HINTS` say how; defaults are `...`"
     f = copy.deepcopy(f)
     a = f.args
-    for i, p in enumerate([*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]):
-        if p.annotation is None and not (owner and i == 0): p.annotation = flat(HINTS.get(f'{owner}.{p.arg}', HINTS.get(p.arg, 'Any')))
-    optional = a.args[len(a.args) - len(a.defaults):] if a.defaults else []
-    for p, d in [*zip(optional, a.defaults), *zip(a.kwonlyargs, a.kw_defaults)]:
-        if isinstance(d, ast.Constant) and d.value is None and 'None' not in (txt := ast.unparse(p.annotation)) and txt != 'Any': p.annotation = flat(f'{txt} | None')
+    plain = a.posonlyargs + a.args
+    default = {**dict(zip((p.arg for p in plain[len(plain) - len(a.defaults):]), a.defaults)), **{p.arg: d for p, d in zip(a.kwonlyargs, a.kw_defaults) if d}}
+    for i, p in enumerate([*plain, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]):
+        if p.annotation is None and not (owner and i == 0): p.annotation = hinted(p.arg, owner, default.get(p.arg))
+        if p.annotation is not None: p.annotation = allowing(p.annotation, default.get(p.arg))
     a.defaults, a.kw_defaults = [ast.Constant(...) for _ in a.defaults], [d and ast.Constant(...) for d in a.kw_defaults]
     names = [decorator(d) for d in f.decorator_list]
     context = any(n.endswith('contextmanager') for n in names)
@@ -85,7 +101,7 @@ def attributes(cls):
 
 def variable(n, types):
     "An assignment without its value; what annotations name, a type of its own, stays as it is"
-    if isinstance(n, ast.AnnAssign): return [ast.AnnAssign(n.target, n.annotation, ast.Constant(...) if n.value is not None else None, n.simple)]
+    if isinstance(n, ast.AnnAssign): return [ast.AnnAssign(n.target, allowing(n.annotation, n.value), ast.Constant(...) if n.value is not None else None, n.simple)]
     names = [t.id for target in n.targets for t in getattr(target, 'elts', [target]) if isinstance(t, ast.Name)]
     if names[:1] == ['__all__']: return [n]
     if set(names) & types: return [ast.Assign(targets=n.targets, lineno=0, value=Plain().visit(copy.deepcopy(n.value)))]
@@ -147,6 +163,13 @@ def module_stub(tree, patches):
     return '\n'.join([*own, *(ast.unparse(ast.fix_missing_locations(n)) for n in [*imports, *stubs])]) + '\n'
 
 
+def imported_from(tree, name, classes):
+    "The modules in which the class `name` may be defined that a module imports: the one it names, or any if that one only passes it on"
+    named = {n.module.split('.')[-1] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module and any(a.name == name for a in n.names)}
+    have = [p for p, names in classes.items() if name in names]
+    return [p for p in have if p.stem in named] or have
+
+
 def public(tree):
     "The stub of the package itself: the names that it finds at first use"
     block = next(n for n in tree.body if isinstance(n, ast.If))
@@ -158,11 +181,12 @@ def public(tree):
 def write(dest, lib=ROOT/LIB):
     "Write the stubs of the package `lib` beside a copy of it in `dest`; the files written"
     dest, trees, patches = Path(dest), {p: ast.parse(p.read_text(encoding='utf-8')) for p in sorted(Path(lib).rglob('*.py'))}, {}
-    for t in trees.values():
-        for f in t.body:
-            if isinstance(f, ast.FunctionDef) and (found := patched(f)):
-                for owner in found[0]: patches.setdefault(owner, []).append(found[1])
-    files = {p.relative_to(lib).with_suffix('.pyi'): module_stub(t, patches) for p, t in trees.items() if p != Path(lib)/'__init__.py' and p.name != '_modidx.py'}
+    classes = {p: {n.name for n in t.body if isinstance(n, ast.ClassDef)} for p, t in trees.items()}
+    for p, t in trees.items():
+        for owners, method in filter(None, (patched(f) for f in t.body if isinstance(f, ast.FunctionDef))):
+            for c in owners:      # a class of this module, or of the only other one that has such a name
+                for home in [p] if c in classes[p] else imported_from(t, c, classes): patches.setdefault((home, c), []).append(method)
+    files = {p.relative_to(lib).with_suffix('.pyi'): module_stub(t, {c: m for (home, c), m in patches.items() if home == p}) for p, t in trees.items() if p != Path(lib)/'__init__.py' and p.name != '_modidx.py'}
     files |= {Path('__init__.pyi'): public(trees[Path(lib)/'__init__.py']), Path('py.typed'): ''}
     for name, txt in files.items():
         (dest/name).parent.mkdir(parents=True, exist_ok=True)

@@ -29,13 +29,20 @@ def problems(full=False):
         said = [mypy(tmp, 'mypy', *common, '--strict', '--python-executable', f'{tmp}/venv/bin/python', ROOT/'tools/user_script.py'),
                 mypy(tmp, 'mypy', *common, site/stubs.LIB)]
         if full:
-            allow = Path(tmp)/'allow'
+            allow, settings = Path(tmp)/'allow', Path(tmp)/'mypy.ini'
             allow.write_text('\n'.join(ALLOWED) + '\n')
-            said.append(mypy(tmp, 'mypy.stubtest', stubs.LIB, '--allowlist', allow, '--ignore-unused-allowlist', '--concise', MYPYPATH=str(site), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE='1'))
+            settings.write_text('[mypy]\nignore_missing_imports = True\n')
+            said.append(mypy(tmp, 'mypy.stubtest', stubs.LIB, '--allowlist', allow, '--ignore-unused-allowlist', '--mypy-config-file', settings, '--concise', MYPYPATH=str(site), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE='1'))
     return [line for s in said for line in s.splitlines()]
 
 
-ALLOWED = []
+ALLOWED = [   # regular expressions: what stubtest cannot know
+    rf'{stubs.LIB}\._modidx',
+    rf'{stubs.LIB}\.config\.(Count|Whole|Positive|NonNeg|Rate|Share|Unit|Text|Flag|Free|Schedule|OptimizerName)(\..*)?',   # `Annotated[int, ...]` is int for a checker
+    rf'{stubs.LIB}\.(ask|console|measure|cli)\.[A-Z]\w*(\..*)?',                                                       # the same for the commands' options
+    rf'{stubs.LIB}\.config\._.*',
+    rf'{stubs.LIB}\.(dashboard\.Run\.attach|policy\.UnifiedPolicyModel\.wrap|results\.EvalResult\.load|rollout\.Rollout\.join)',   # class methods by `@patch`, which are bound methods
+    rf'{stubs.LIB}\..*__(match_args|dataclass_fields)__']
 
 
 def main():
