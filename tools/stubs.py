@@ -40,7 +40,7 @@ def hinted(name, owner, default):
     "The type of a parameter that has no annotation"
     value = getattr(default, 'value', None)
     if isinstance(value, bool): return flat('bool')
-    if isinstance(default, ast.Tuple) and default.elts: return flat('Any')
+    if default is not None and not isinstance(default, ast.Constant) and ast.unparse(default) != '()': return flat('Any')
     return flat(HINTS.get(f'{owner}.{name}', HINTS.get(name, 'Any') if value is None or name in ('config', 'device') else 'Any'))
 
 
