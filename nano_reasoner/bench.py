@@ -301,7 +301,11 @@ def most(*xs):
     "The largest of the numbers that are known."
     return max((x for x in xs if x is not None), default=None)
 
-def name_of(model): return model if isinstance(model, dict) else Path(model).name
+def name_of(
+    model      # A folder, a hub name, or the sizes of a random model
+):             # The last part of the name; sizes as they are
+    "What a model is called in a table."
+    return model if isinstance(model, dict) else Path(model).name
 
 def model_facts(policy) -> dict:
     "Versions, and what the model looks like."

@@ -32,11 +32,19 @@ def ordinary_cases(
     return [(thought + a.replace('N', str(k)), str(k)) for k in range(400, 400 + n) for a in notations]
 
 # %% ../nbs/33_bench_answers.ipynb #cfe23983
-def math_verify_judge(completion, gold):     # The verdict of math-verify's defaults
+def math_verify_judge(
+    completion,    # What the model wrote
+    gold           # The right answer, as text
+) -> bool:
+    "The verdict of math-verify's defaults."
     from math_verify import parse, verify
     return verify(parse(gold, parsing_timeout=None), parse(completion, parsing_timeout=None), timeout_seconds=None)
 
-def clock(f, *args):       # (result, seconds)
+def clock(
+    f,         # A function
+    *args      # What it is called with
+) -> tuple:    # (result, seconds)
+    "Call a function and measure the time."
     start = time.perf_counter()
     return f(*args), time.perf_counter() - start
 
