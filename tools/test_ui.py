@@ -35,7 +35,8 @@ NOTEBOOKS = dict(
          f'{IMPORTS}\nrun = Run(load_config(None, [*{SETTINGS}, "paths.run_name=fit", "training.init_from=checkpoints/sft"]))',
          'history = run.fit()',
          'print(run.state, history.step)',
-         '''from nano_reasoner.dashboard import make_trainer
+         '''from nano_reasoner import load_config
+from nano_reasoner.dashboard import Run, make_trainer
 trainer = make_trainer(load_config(None, [*%s, "paths.run_name=broken", "training.on_reward_fault=raise"]))
 def reward(prompt, completion, row):
     if trainer.step == 12: raise ZeroDivisionError('this reward fails <b>on purpose</b>')
@@ -303,7 +304,8 @@ def tests(jb, pictures=True):
 
 
 def once(names, limit, app='lab', python=sys.executable):
-    "All tests on a fresh server. Those of the first notebook need what its first two do."
+    "All tests on a fresh server. Some go on from what others did."
+    if 'interrupt' in names: names = [*names, 'foreground']
     if {'reload', 'browse', 'credit', 'chat', 'dark', 'restart', 'background'} & set(names): names = [*names, 'form', 'background']
     with tempfile.TemporaryDirectory() as tmp:
         root = Path(tmp).resolve()
