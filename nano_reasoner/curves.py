@@ -61,11 +61,14 @@ def smooth_counts(n: int, window: int):
     return np.minimum(i + window//2 + 1, n) - np.maximum(i - window//2, 0)
 
 # %% ../nbs/36_curves.ipynb #2f8fe8ab
-def round_up(x: float) -> float:
-    "The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten."
+def round_up(
+    x: float,
+    marks: tuple = (1, 1.5, 2, 3, 4, 5, 6, 8)    # Round numbers between 1 and 10
+) -> float:
+    "The next of some marks times a power of ten."
     if x <= 0: return 1.
     p = 10.**math.floor(math.log10(x))
-    return next(m*p for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if m*p >= x*(1 - 1e-9))
+    return next(m*p for m in (*marks, 10) if m*p >= x*(1 - 1e-9))
 
 def round_range(lo: float, hi: float) -> tuple:
     "Round ends around what there is to see."
@@ -169,7 +172,7 @@ def pixels(self: Plot, seen) -> np.ndarray:      # (height, width, 3) uint8
     if ends is None: self.word('not measured', .4, .5, fontsize=8, color=GREY); ends = 0., 1.
     last = max([seen.step, *(e['step'] for e in seen.evals)])
     lo, hi = (0., 1.) if p.kind in ('share', 'accuracy') else round_range(min(ends[0], p.low) if p.low is not None else ends[0], ends[1] + .03*abs(ends[1] - ends[0]))
-    limits = round_up(max(1.02*last, 10)), (p.low if p.low is not None else lo), (hi if p.key != 'clip_fraction' else min(round_up(max(ends[1], .01)), 1))
+    limits = round_up(max(1.02*last, 10), (1, 2, 3, 5)), (p.low if p.low is not None else lo), (hi if p.key != 'clip_fraction' else min(round_up(max(ends[1], .01)), 1))
     if limits != self.limits:
         ax.set_xlim(0, limits[0]); ax.set_ylim(*limits[1:])
         self.fig.canvas.draw()

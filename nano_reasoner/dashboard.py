@@ -69,12 +69,12 @@ class Dashboard:
         every: float = .5,      # Seconds between updates, at least
         share: float = .015,    # Of the time, for drawing
         reading: float = 10.,   # Seconds that completions stay, so that one can read them
-        budget: float = .04,    # Seconds for the panels of one update
+        budget: float = .08,    # Seconds for the panels of one update
         latest: float = 10.     # Seconds between updates, at most
     ):
         self.run, self.every, self.share, self.reading, self.budget, self.latest, self.curves = run, every, share, reading, budget, latest, Curves(panels)
         self.widget, self.buttons, self.boxes, self.handles, self.pumped = None, {}, {}, [], False
-        self.lock, self.seen, self.shown, self.next_state, self.next_text, self.next_samples, self.updates, self.slowest, self.spent, self.read, self.phase_drawn = threading.RLock(), -1, None, 0., 0., 0., 0, 0., 0., None, None
+        self.lock, self.seen, self.shown, self.next_state, self.rest, self.next_samples, self.updates, self.slowest, self.spent, self.read, self.phase_drawn = threading.RLock(), -1, None, 0., (0., 0., 0.), 0., 0, 0., 0., None, None
 
     def status(self, seen) -> Markup:
         "State, step and time left, in a line."
@@ -319,7 +319,7 @@ def clicked(self: Dashboard, name):
 @patch
 def changed(self: Dashboard):
     "Something was asked of the run: show it at the next look, and if no cell does the drawing, now."
-    self.next_text = self.next_state = 0.; self.shown = None
+    self.next_state, self.rest, self.shown = 0., (0., 0., 0.), None
     if not self.pumped: self.draw_state()
 
 # %% ../nbs/36_dashboard.ipynb #87e9cb91
@@ -343,21 +343,27 @@ def refresh(self: Dashboard,
     "Show what is new, if it is time."
     if self.widget is None: return False
     now, h = time.monotonic(), self.run.history
-    if not force and self.run.state == self.shown and (now < min(self.next_text, self.next_state) or (self.seen == h.version and not self.curves.todo)): return False
+    if not force and self.run.state == self.shown and (not (now >= self.next_state or self.due(now)) or (self.seen == h.version and not self.curves.todo)): return False
     with self.lock:
-        start, cpu, seen = time.monotonic(), time.thread_time(), h.read()
+        cpu, seen = time.thread_time(), h.read()
         changed = self.run.state != self.shown
         self.draw_state(seen); self.next_state = now + self.every
-        if not force and not changed and now < self.next_text: return False       # the line of status only
+        if not force and not changed and not self.due(now): return False       # the line of status only
         if changed: self.curves.todo = []                                                      # all panels anew
         try: self.draw_all(seen, force or changed or now >= self.next_samples)
         except Exception as e: h.note(f'the display has failed: {type(e).__name__}: {e}')     # the run does not end for that
-        cost = time.monotonic() - start                                                        # on the clock: a busy machine is drawn on less often
-        self.seen, self.updates, self.slowest = seen.version, self.updates + 1, max(self.slowest, time.thread_time() - cpu)
-        self.spent, wait = self.spent + cost, cost/.2
-        if not self.curves.todo: wait, self.spent = self.spent/self.share, 0.                  # all panels are drawn: now a longer rest
-        self.next_text = time.monotonic() + min(max(self.every, wait), self.latest)
+        cost = time.thread_time() - cpu
+        self.seen, self.updates, self.slowest = seen.version, self.updates + 1, max(self.slowest, cost)
+        self.spent, rest = self.spent + cost, cost/.2
+        if not self.curves.todo: rest, self.spent = self.spent/self.share, 0.                  # all panels are drawn: now a longer rest
+        self.rest = time.monotonic(), time.process_time(), max(rest, self.every)
         return True
+
+@patch
+def due(self: Dashboard, now) -> bool:
+    "Whether the rest after the last drawing was long enough, on the clock and in CPU time: on a busy machine the process gets little of it."
+    clock, cpu, rest = self.rest
+    return now - clock >= max(self.latest, self.every) or min(now - clock, time.process_time() - cpu) >= rest
 
 @patch
 def draw_all(self: Dashboard, seen, samples=True):
