@@ -130,11 +130,13 @@ def merged(
     try:
         for m in model.modules():
             if 'forward' in m.__dict__ or 'joint' in m.__dict__ or id(m) in skip or not (type(m) is nn.Linear or id(m) in able): continue
-            parts = [_merged_layer(x) for x in groups.get(id(m), (m,))]
-            if not all(parts): continue
-            if len(parts) == 1: m.forward = _Copy(*parts[0])
-            else: m.joint = _Joint(parts); skip |= {id(x) for x in groups[id(m)]}
-            done[m] = len(parts)
+            group = groups.get(id(m), (m,))
+            parts = [_merged_layer(x) for x in group]
+            if not all(parts): group, parts = (m,), parts[:1]          # not all of them can be merged: each for itself
+            if not parts[0]: continue
+            if len(group) == 1: m.forward = _Copy(*parts[0])
+            else: m.joint = _Joint(parts); skip |= {id(x) for x in group}
+            done[m] = len(group)
         yield sum(done.values())
     finally:
         for m in done: m.__dict__.pop('forward', None); m.__dict__.pop('joint', None)

@@ -12,7 +12,7 @@ __all__ = ['Samples', 'Judge', 'OwnPrompt', 'Model', 'result_path', 'weights_has
            'read_text', 'write_lines', 'infer']
 
 # %% ../nbs/39_ask.ipynb #012f4ceb
-import copy, hashlib, json, os, re, sys
+import hashlib, json, os, re, sys
 from pathlib import Path
 from typing import Annotated, Optional
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import torch
 
-from .bench import Phases, bench_policy, bench_rows, fresh, in_turn, name_of, nudge, spread, told
+from .bench import Phases, bench_policy, bench_rows, in_turn, name_of, nudge, spread, told
 from .policy import UnifiedPolicyModel
 from .rollout import NativeEngine, encode_prompts
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from .bench import against_trl, arithmetic_file, bench_inputs, cores, fresh, origin, print_comparison, save_result, saved_results
 from .bench_decode import print_decode
-from .config import UserError
 from .roofline import print_check, print_step
 from .scaling import AXES, curve, print_vocab, scaling_table, vocab_curve
 

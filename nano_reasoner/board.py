@@ -14,9 +14,11 @@ import math, threading, time
 from collections import deque
 from types import SimpleNamespace
 
+from fastcore.basics import patch
+
 from .diagnosis import SEVERITIES, read_findings, to_record
 from .report import Markup, number, one_group, tag, text
-from .tracking import Callback, clock, eval_summary, printable, read_metrics, read_rollouts, redact, rollout_rows, split_thinking
+from .tracking import Callback, eval_summary, read_metrics, read_rollouts, rollout_rows, split_thinking
 
 # %% ../nbs/36_board.ipynb #2abd3809
 def numbers(
@@ -107,8 +109,6 @@ def derived(row: dict) -> dict:
     return row | {k: v for k, v in more.items() if v != {}}
 
 # %% ../nbs/36_board.ipynb #a20abb44
-from fastcore.basics import patch
-
 @patch
 def read(self: History) -> SimpleNamespace:
     "A snapshot: everything there is, and `version`."

@@ -12,7 +12,7 @@ __all__ = ['NUMBERS', 'FLAGS', 'BROKEN', 'BLUE', 'ORANGE', 'LINE', 'PRE', 'CELL'
 # %% ../nbs/37_browse.ipynb #ca05d862
 import gzip, hashlib, json, re, sys, zlib
 from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np

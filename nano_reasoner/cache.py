@@ -9,7 +9,6 @@ __all__ = ['SharedCache', 'PackedDecoder', 'PaddedDecoder']
 
 # %% ../nbs/05_cache.ipynb #46d63bcf
 import torch
-from fastcore.basics import patch
 
 from .attention import Packing, pack
 from .policy import UnifiedPolicyModel, positions
@@ -23,7 +22,7 @@ class SharedCache:
         limit: int,         # Tokens that a completion can have
         room: int = 64      # Tokens for which memory is set aside at first
     ):
-        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> (2,P*G,K,tokens,D)
+        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> (2,P,K,G,tokens,D)
         self.prompts = {i: tuple(self.stored(x).contiguous() for x in pair) for i, pair in packing.prompts.items()}
         self.bias = torch.zeros(packing.prompt_mask.shape, device=group.device).masked_fill_(~packing.prompt_mask, -torch.inf)
         self.place_rows(group)
@@ -61,7 +60,7 @@ class SharedCache:
 
     def append(self, layer, k, v):
         "Write the keys and values (P*G,K,D) of this token; returns those of all tokens so far, (P*K*G,t,D) each."
-        (n, K, D), P, G = k.shape, self.P, self.G
+        (_, K, D), P, G = k.shape, self.P, self.G
         if layer not in self.own: self.own[layer] = self.stored(k[:0]).new_empty(2, P, K, G, self.room, D)
         own = self.own[layer]
         if self.t == own.shape[4]: own = self.own[layer] = torch.cat([own, own.new_empty(2, P, K, G, min(self.t, self.limit - self.t), D)], 4)
@@ -70,9 +69,9 @@ class SharedCache:
 
     def keep(self, rows):      # Numbers of the rows that go on
         "Drop the other rows, and prompts without any."
-        old, (P, G) = self.places[rows], (self.P, self.G)
+        old = self.places[rows]
         left, group = torch.unique(self.group[rows], return_inverse=True)
-        if len(left) < P:
+        if len(left) < self.P:
             self.prompts = {i: (k[left], v[left]) for i, (k, v) in self.prompts.items()}
             self.bias = self.bias[left]
         self.place_rows(group)

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .browse import BLUE, PRE, reading
 from .checkpoints import steps
 from .config import UserError, load_config
-from .report import Markup, tag, text
+from .report import tag, text
 from .tracking import JSONLTracker, printable, split_thinking
 from .which import config_beside, find_model, name_of_model
 

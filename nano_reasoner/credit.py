@@ -10,7 +10,7 @@ __all__ = ['LEVELS', 'HUES', 'MOST', 'Scene', 'look', 'make_scene', 'Credit', 'c
            'credit', 'saved_rollout', 'load_policy', 'run_scores', 'SavedScores', 'credit_of_run', 'CreditPanel']
 
 # %% ../nbs/37_credit.ipynb #afeb81a1
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from .board import History, Recorder
 from .checkpoints import write_atomic
 from .plots import COLOURS, GREY, auto_window, series, smooth
-from .report import tag, text
+from .report import text
 from .stats import wilson
 from .tracking import Callback
 

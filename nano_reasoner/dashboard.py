@@ -9,12 +9,12 @@ __all__ = ['STATES', 'CAN', 'SILENT', 'DARK', 'Run', 'Dashboard', 'warnings_to',
            'img', 'History', 'LivePlot']
 
 # %% ../nbs/36_dashboard.ipynb #3348011b
-import base64, contextlib, re, threading, time, traceback, warnings
+import base64, contextlib, re, sys, threading, time, traceback, warnings
 from pathlib import Path
 
 from fastcore.basics import patch
 
-from .board import History, LINE, MONO, SANS, Recorder, findings_html, load, samples_html, tiles_html
+from .board import History, SANS, Recorder, findings_html, load, samples_html, tiles_html
 from .checkpoints import find_latest_checkpoint, is_finished
 from .config import Config, UserError, load_config
 from .curves import Curves, LivePlot, Panel, Plot, in_notebook, in_words, picture_bundle, png
@@ -132,6 +132,11 @@ def _work(self: Run):
     finally: self._over = True; self._end.set()
 
 @patch
+def _lock_form(self: Run, on: bool):
+    "A form that is shown cannot be changed while its run goes on."
+    if getattr(self.source, 'view', None) is not None: self.source.lock(on)
+
+@patch
 def _launch(self: Run):
     "Start the thread; a run that was stopped or has failed goes on."
     if self.alive: raise UserError('this run is training already', fix='run.pause(), run.stop() or run.wait()')
@@ -142,6 +147,7 @@ def _launch(self: Run):
     self.control.reset()
     self.history.notes.clear()
     self.error, self.traceback, self._begun, self._over, self._end = None, '', False, False, threading.Event()
+    self._lock_form(True)
     self.thread = threading.Thread(target=self._work, name='nano-reasoner-training', daemon=True)
     self.thread.start()
 
@@ -170,18 +176,22 @@ def make_trainer(
 # %% ../nbs/36_dashboard.ipynb #9f83a16b
 @contextlib.contextmanager
 def ui_pump(
-    widgets=()      # Those that are clicked
+    widgets=(),     # Those that are clicked
+    say=print       # Told if clicks cannot be served
 ):                  # Yields a function to be called again and again
-    "Inside a running cell, let clicks in."
+    "Inside a running cell, let clicks in; without a kernel there are none."
     poll, context = None, None
-    try:
-        from jupyter_ui_poll import ui_events
-        context = ui_events(); poll = context.__enter__()
-    except Exception: context = None                       # no kernel, or one it does not know
+    tell = lambda e: say(f'buttons wait until this cell has ended ({type(e).__name__}: {e}): interrupt the kernel to stop the run')
+    if hasattr('IPython' in sys.modules and sys.modules['IPython'].get_ipython(), 'kernel'):
+        try:
+            from jupyter_ui_poll import ui_events
+            context = ui_events(); poll = context.__enter__()
+        except Exception as e: context = tell(e)           # a kernel that it does not know
     def pump():
         for w in widgets: getattr(getattr(w, 'comm', None), '__dict__', {}).pop('_reply_subshell_id', None)
-        if poll:
-            with contextlib.suppress(Exception): poll(5)
+        if not poll: return
+        try: poll(5)
+        except Exception as e: tell(e)
     try: yield pump
     finally:
         if context: context.__exit__(None, None, None)
@@ -196,7 +206,7 @@ def fit(self: Run,
     self.dash.pumped = True
     try:
         self._launch()
-        with ui_pump(self.dash.buttons.values()) as pump:
+        with ui_pump(self.dash.buttons.values(), self.history.note) as pump:
             while True:
                 try:
                     while self.alive: pump(); self.dash.refresh(); self._end.wait(.1)
@@ -207,6 +217,7 @@ def fit(self: Run,
     finally:
         self.dash.pumped = False
         if self.alive: self._watch()                       # it goes on without this cell
+    self._lock_form(False)
     self.dash.finish(freeze=True)
     return self.check().history
 
@@ -221,6 +232,7 @@ def start(self: Run) -> 'Run':
 def _watch(self: Run):
     def watch():
         while self.alive: self.dash.refresh(); self._end.wait(.1)
+        self._lock_form(False)
         self.dash.finish()
     self.watcher = threading.Thread(target=watch, name='nano-reasoner-view', daemon=True)
     self.watcher.start()
@@ -360,7 +372,9 @@ def refresh(self: Dashboard,
         return True
 
 @patch
-def due(self: Dashboard, now) -> bool:
+def due(self: Dashboard,
+    now: float,                                 # seconds, by `time.monotonic`
+) -> bool:
     "Whether the rest after the last drawing was long enough, on the clock and in CPU time: on a busy machine the process gets little of it."
     clock, cpu, rest = self.rest
     return now - clock >= max(self.latest, self.every) or min(now - clock, time.process_time() - cpu) >= rest

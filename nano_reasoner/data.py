@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .config import UserError, did_you_mean
 from .arithmetic import arithmetic, tiny_tokenizer
-from .columns import ALIASES, BadRow, bad_summary, control_pattern, problems, read_source
+from .columns import BadRow, bad_summary, control_pattern, problems, read_source
 
 # %% ../nbs/03_data.ipynb #92ec986f
 INSTRUCTION = 'Reason step by step between <think> and </think>, then give only the final answer inside \\boxed{}.'

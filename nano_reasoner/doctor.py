@@ -15,7 +15,6 @@ __all__ = ['CHECKS', 'MARKER', 'TRUTH', 'END', 'Setup', 'Checkup', 'check', 'sam
 # %% ../nbs/25_doctor.ipynb #178c7f16
 import contextlib, copy, importlib.metadata, importlib.util, math, os, random, re, shutil, threading, time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +27,7 @@ from .answers import judge, read_gold
 from .checkpoints import check_writable
 from .config import Config, UserError
 from .data import choose_format, encode_prompt
-from .diagnosis import LIMITS, Finding, finding, mixed_groups
+from .diagnosis import LIMITS, finding, mixed_groups
 from .linter import honest, lint, opens
 from .policy import SMALL, Tokens
 from .rewards import score

@@ -9,7 +9,7 @@ __all__ = ['kinds', 'choices', 'to_text', 'from_text', 'value_of', 'changed', 't
            'algorithm_faults', 'knob_meaning', 'rollouts', 'duration', 'Row', 'FormView']
 
 # %% ../nbs/35_form.ipynb #3c78cca3
-import asyncio, html, inspect, re, shlex, sys, threading
+import asyncio, html, inspect, re, shlex, threading
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache, reduce
@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from fastcore.docments import docments
 
 from .config import PRESETS, Config, Part, Setting, UserError, _home, _leaves, _preset, _registry, _report, _scalar, _sections, algo_key, find_faults, load_config, parse_yaml, settings
+from .drive import in_colab
 
 # %% ../nbs/35_form.ipynb #7c57ac96
 def kinds(
@@ -578,7 +579,7 @@ def plan(self: FormView):
     if self.timer: self.timer.cancel()
     try: loop = asyncio.get_running_loop()
     except RuntimeError: loop = None        # not in a notebook
-    if loop is None or self.model() in self.planned or 'google.colab' in sys.modules: return self.project()
+    if loop is None or self.model() in self.planned or in_colab(): return self.project()
     self.projection.value = _lines({'memory': 'being computed ...'})
     self.timer = loop.call_later(self.pause, self.project)
 

@@ -9,7 +9,6 @@ __all__ = ['LLAMAS', 'rms_norm', 'rotate', 'angles', 'one_layer', 'llama', 'join
 
 # %% ../nbs/04_layers.ipynb #9920c728
 import torch
-import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .adapters import project

@@ -20,7 +20,7 @@ import numpy as np
 
 from .answers import read_gold
 from .config import Part, Table, UserError, part
-from .rewards import Scores, score, term_name
+from .rewards import score, term_name
 
 # %% ../nbs/02_rewards_linter.ipynb #d5f37a0a
 @dataclass(frozen=True)

@@ -94,8 +94,9 @@ def overhead(
 def main(
     pairs: int = 10      # Turns of each
 ):
-    "Measure and print."
+    "Measure and print; more than 3% on the clock and in CPU time is a failure."
     r = overhead(pairs)
     print(f'dashboard: {r["seconds_without"]:.4f} s a step without, {r["seconds_with"]:.4f} s with: {r["slower"]:+.1f}% on the clock, {r["more_cpu"]:+.1f}% of CPU time (medians of {r["pairs"]} pairs of {r["steps"]} steps); '
           f'{r["updates"]} updates, the slowest {r["slowest_ms"]:.0f} ms of CPU time; {r["kilobytes_a_step"]:.1f} kB a step to the page')
+    if min(r['slower'], r['more_cpu']) > 3: raise SystemExit('the dashboard slows a training by more than 3%')
     return r

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checkpoints import find_latest_checkpoint, is_finished, run_folder, write_atomic
-from .config import Config, UserError, load_config
+from .config import Config, load_config
 from .data import MathReasoningDataset
 from .evaluate import EvalResult, Table, compare, evaluate, results_table
 from .policy import UnifiedPolicyModel, seed_everything

@@ -377,10 +377,11 @@ def layout(self: UnifiedPolicyModel) -> str:
     "How batches are laid out: 'packed', 'padded' or 'whole'."
     if self._layout is None:
         why = unpackable(self.base)
-        self.written_out = not why and is_llama(self.base)
-        self.written_out = self.written_out and agrees(self, 'packed')
-        self._layout = 'packed' if not why and agrees(self, 'packed') else 'padded' if agrees(self, 'padded') else 'whole'
-        self.info['batches'] = self._layout + ('' if self._layout == 'packed' else f' ({why or "packed, the model gives other numbers"})')
+        self.written_out = llama_like = not why and is_llama(self.base)
+        if llama_like: self.written_out = agrees(self, 'packed')
+        self._layout = 'packed' if self.written_out or not why and agrees(self, 'packed') else 'padded' if agrees(self, 'padded') else 'whole'
+        why = why or ('packed, the model gives other numbers' if self._layout != 'packed' else 'by the layers of transformers, ours give other numbers' if llama_like > self.written_out else '')
+        self.info['batches'] = self._layout + (f' ({why})' if why else '')
     return self._layout
 
 # %% ../nbs/04_policy.ipynb #6e0b2c23

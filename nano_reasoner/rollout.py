@@ -10,8 +10,8 @@ __all__ = ['Rollout', 'pad_stack', 'Engine', 'encode_prompts', 'NativeEngine', '
 
 # %% ../nbs/05_rollout.ipynb #38e690ba
 import contextlib, dataclasses, time
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from fastcore.basics import patch

@@ -23,7 +23,7 @@ from .answers import extract
 from .checkpoints import find_latest_checkpoint, folder_in_series, is_finished, resolve_checkpoint, run_folder
 from .config import Config, UserError, load_config
 from .faults import dump_batch
-from .loop import Loop, next_rows, order_of_pass
+from .loop import Loop, next_rows
 from .mirror import fetch_newer
 from .optimizer import Optimizer
 from .policy import UnifiedPolicyModel
