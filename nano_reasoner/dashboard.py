@@ -320,6 +320,7 @@ def build(self: Dashboard):
     fold = W.Accordion(children=[box('samples')]); fold.set_title(0, 'Sample completions'); fold.selected_index = 0
     self.widget = W.VBox([W.HBox([*self.buttons.values(), self.bar, box('status')], layout=W.Layout(flex_flow='row wrap', align_items='center')), box('tiles'), box('findings'), self.plots, fold, box('style', value=f'<style>{DARK}</style>')])
     self.widget.add_class('nr-dashboard')
+    self.place_panels()
 
 @patch
 def clicked(self: Dashboard, name):
@@ -388,13 +389,17 @@ def draw_all(self: Dashboard, seen, samples=True):
     if seen.steps or seen.evals: self.draw_curves(seen)
 
 @patch
+def place_panels(self: Dashboard):
+    "Make a place for each panel of the phase."
+    import ipywidgets as W
+    self.places = {k: W.HTML(layout=W.Layout(flex='1 1 290px', min_width='240px', max_width='460px', margin='2px')) for k in self.curves.plots}
+    self.plots.children, self.phase_drawn = list(self.places.values()), self.curves.phase
+
+@patch
 def draw_curves(self: Dashboard, seen, all=False):
     "Draw panels anew and put them in their places."
-    import ipywidgets as W
     names = self.curves.draw(seen, float('inf') if all else self.budget)
-    if len(self.plots.children) != len(self.curves.plots) or self.phase_drawn != self.curves.phase:
-        self.places = {k: W.HTML(layout=W.Layout(flex='1 1 290px', min_width='240px', max_width='460px', margin='2px')) for k in self.curves.plots}
-        self.plots.children, self.phase_drawn = list(self.places.values()), self.curves.phase
+    if self.phase_drawn != self.curves.phase: self.place_panels()
     for k in names: self.places[k].value = img(self.curves.pictures[k], self.curves.plots[k].panel.title)
 
 def img(pixels, alt) -> str:
