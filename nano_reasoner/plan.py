@@ -261,7 +261,7 @@ def static_rows(shape: Shape, how: Choice, optimizer: str, reference: bool = Fal
     return [r for r in rows if r.generation or r.update]
 
 # %% ../nbs/24_plan.ipynb #6d5120df
-COPIES = 3          # Float32 copies of the logits of a chunk at its peak
+COPIES = 2          # Float32 copies of the logits of a chunk at its peak
 
 def sampling(shape: Shape, how: Choice, P: int, G: int, S: int, T: int, cpu: bool = False) -> dict:    # {part: (bytes, note)}
     "What writing needs besides: `G` completions of at most `T` tokens for each of `P` prompts of `S`."
