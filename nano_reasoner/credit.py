@@ -276,7 +276,7 @@ def block(self: CreditView, c: Credit) -> Markup:
     if not c.mask[i].any(): return tag('p', head, f': not in the loss; {_why_none(c, i)}', style='margin:8px 0 2px')
     x, largest = c.values[i, :n].numpy(), scale_of(c.values)
     def says(a, b): return f'token{"s" if b - a > 1 else ""} {f"{a + 1} to {b}" if b - a > 1 else b}: credit {between(x[a:b])}, advantage {between(c.advantages[i, a:b])}, ratio {between(c.ratio[i, a:b], "{:.3f}")}' + (', clipped' if c.clipped[i, a] else '')
-    return tag('div', tag('p', head, f', full colour from {largest:.2g}', style='margin:8px 0 2px'), strip(self.tokens[i], levels(x, largest), c.clipped[i, :n].numpy(), says))
+    return tag('div', tag('p', head, f', full colour from {largest:.2g}' if largest else ': no token of the rollout has a credit; its advantage is 0, or the bound holds it', style='margin:8px 0 2px'), strip(self.tokens[i], levels(x, largest), c.clipped[i, :n].numpy(), says))
 
 @patch
 def quantity(self: CreditView, name: str, x: torch.Tensor) -> Markup:
