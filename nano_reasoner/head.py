@@ -35,17 +35,19 @@ def chunk_size(
     return max(int(memory/(4*vocab)), 64)
 
 def _chunk(h, W, ids, temperature):
-    "Of one chunk: log-probs, entropies, and the probabilities (n,V) in float32 at least."
-    z = (h @ W.t()).to(torch.promote_types(h.dtype, torch.float32))
-    z = z.div_(temperature) if temperature != 1 else z
-    z = z.sub_(z.amax(-1, keepdim=True))
-    chosen, total, dot = z.gather(-1, ids[:, None])[:, 0], z.new_empty(len(z)), z.new_empty(len(z))
-    for i in range(4):                                    # exp(z) takes the place of z, a fourth of the rows at a time
-        p = z[i::4].exp()
-        total[i::4], dot[i::4] = p.sum(-1), torch.einsum('nv,nv->n', p, z[i::4])
-        z[i::4] = p
+    "Of one chunk: log-probs and entropies (n,), float32 at least; exp(z - max z) (n,V) in the format of `h`, and its sums (n,1)."
+    p = h @ W.t()
+    chosen, total, dot = (p.new_empty(len(p), dtype=torch.promote_types(p.dtype, torch.float32)) for _ in range(3))
+    rows = -(-len(p)//4)
+    for i in range(0, len(p), rows):                      # a fourth of the rows at a time, so small that a cache holds it: there exp(z) takes the place of z
+        s = slice(i, i + rows)
+        z = p[s].to(chosen.dtype)
+        if temperature != 1: z.div_(temperature)
+        e = z.sub_(z.amax(-1, keepdim=True)).exp()
+        chosen[s], total[s], dot[s] = z.gather(-1, ids[s, None])[:, 0], e.sum(-1), torch.linalg.vecdot(e, z)
+        p[s] = e
     log = total.log()
-    return chosen - log, log - dot/total, z.div_(total[:, None])
+    return chosen - log, log - dot/total, p, total[:, None]
 
 class _Logprobs(torch.autograd.Function):
     "Log-probs and entropies; only the first have a gradient."
@@ -57,8 +59,8 @@ class _Logprobs(torch.autograd.Function):
         if ctx.needs_input_grad[0] and not ctx.needs_input_grad[1]: ctx.direction = torch.empty_like(h)
         for i in range(0, len(h), size):
             s = slice(i, i + size)
-            logp[s], H[s], p = _chunk(h[s], W, ids[s], temperature)
-            if ctx.direction is not None: ctx.direction[s] = (W[ids[s]] - p.to(W.dtype) @ W)/temperature
+            logp[s], H[s], p, total = _chunk(h[s], W, ids[s], temperature)
+            if ctx.direction is not None: ctx.direction[s] = (W[ids[s]] - p @ W/total)/temperature
             del p
         if ctx.needs_input_grad[1]: ctx.save_for_backward(h, W, ids)
         ctx.mark_non_differentiable(H)
@@ -71,9 +73,10 @@ class _Logprobs(torch.autograd.Function):
         dh, dW = torch.empty_like(h) if ctx.needs_input_grad[0] else None, torch.zeros_like(W)
         for i in range(0, len(h), ctx.size):
             s = slice(i, i + ctx.size)
-            dz = _chunk(h[s], W, ids[s], ctx.temperature)[2].neg_()
-            dz[torch.arange(len(dz), device=dz.device), ids[s]] += 1
-            dz = dz.mul_(g[s, None]/ctx.temperature).to(W.dtype)
+            _, _, p, total = _chunk(h[s], W, ids[s], ctx.temperature)
+            share = g[s, None]/ctx.temperature
+            dz = p.mul_(-share/total)
+            dz[torch.arange(len(dz), device=dz.device), ids[s]] += share[:, 0].to(dz.dtype)
             if dh is not None: dh[s] = dz @ W
             dW.addmm_(dz.t(), h[s])
         return dh, dW, None, None, None
