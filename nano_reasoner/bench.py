@@ -39,7 +39,7 @@ def environment(
     "The environment of a measured process."
     n = str(threads or cores())
     wait = {} if 'OMP_WAIT_POLICY' in os.environ else {'GOMP_SPINCOUNT': '10000'}
-    return {**wait, **os.environ, 'OMP_NUM_THREADS': n, 'MKL_NUM_THREADS': n, 'TOKENIZERS_PARALLELISM': 'false'}
+    return {**wait, 'ONEDNN_PRIMITIVE_CACHE_CAPACITY': '256', 'LRU_CACHE_CAPACITY': '256', **os.environ, 'OMP_NUM_THREADS': n, 'MKL_NUM_THREADS': n, 'TOKENIZERS_PARALLELISM': 'false'}
 
 def last_words(stderr: str) -> str:
     "The error at the end of a traceback, without the traceback."

@@ -25,6 +25,7 @@ def set_environment():
     "What must stand in the environment before torch is imported; a user's own values stay."
     busy = hasattr(os, 'getloadavg') and os.getloadavg()[0] > .5*os.cpu_count()
     if 'OMP_WAIT_POLICY' not in os.environ: os.environ.setdefault('GOMP_SPINCOUNT', '1000' if busy else '10000')
+    for k in ('ONEDNN_PRIMITIVE_CACHE_CAPACITY', 'LRU_CACHE_CAPACITY'): os.environ.setdefault(k, '256')
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 
 def quiet_libraries():
