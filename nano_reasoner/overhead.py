@@ -59,7 +59,9 @@ class Plain:
         if not self.thread.is_alive(): raise RuntimeError('the training has ended early')
 
 @contextmanager
-def asleep(dash):
+def asleep(
+    dash    # A Dashboard
+):
     "Inside, the dashboard draws nothing, and the time counts for none of its rests."
     with dash.lock:
         clock, cpu = time.monotonic(), time.process_time()
