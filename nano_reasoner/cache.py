@@ -24,7 +24,9 @@ class SharedCache:
     ):
         self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> (2,P,K,G,tokens,D)
         self.prompts = {i: tuple(self.stored(x).contiguous() for x in pair) for i, pair in packing.prompts.items()}
-        self.bias = torch.zeros(packing.prompt_mask.shape, device=group.device).masked_fill_(~packing.prompt_mask, -torch.inf)
+        k = self.prompts[0][0]
+        self.bias = k.new_zeros(packing.prompt_mask.shape, dtype=torch.promote_types(k.dtype, torch.float32)).masked_fill_(~packing.prompt_mask, -torch.inf)
+        self.none = self.bias.new_zeros(())
         self.place_rows(group)
 
     @staticmethod
@@ -41,20 +43,20 @@ class SharedCache:
         if len(group) < self.P*self.G:
             self.rows = torch.zeros(self.P*self.G, dtype=torch.int64, device=group.device)
             self.rows[self.places] = torch.arange(len(group), device=group.device)
+        self.hide = self.bias[:, None, None].repeat(1, self.prompts[0][0].shape[1], 1, 1).flatten(0, 1)      # (P*K,1,S)
 
     def __call__(self, layer, q, k, v, scale):      # (B,H,D), (B,K,D), (B,K,D) -> (B,H,D)
         "Attention of one token of each row."
         if self.rows is not None: q, k, v = q[self.rows], k[self.rows], v[self.rows]
         (kp, vp), (ko, vo) = self.prompts[layer], self.append(layer, k, v)
         (_, H, D), K, P, G, S, n = q.shape, k.shape[1], self.P, self.G, kp.shape[2], ko.shape[1]
-        R, kind = H//K, torch.promote_types(q.dtype, torch.float32)
+        R, kind = H//K, self.bias.dtype
         z = torch.empty(P, K, G, R, D, dtype=kind, device=q.device).copy_(q.view(P, G, K, R, D).transpose(1, 2))
-        hide = self.bias.to(kind)[:, None, None].expand(P, K, 1, S).reshape(P*K, 1, S)
-        a = torch.baddbmm(hide, z.view(P*K, G*R, D), kp.to(kind).view(P*K, S, D).transpose(1, 2), alpha=scale)
-        b = torch.baddbmm(hide.new_zeros(()), z.view(P*K*G, R, D), ko.to(kind).transpose(1, 2), beta=0, alpha=scale)
+        a = torch.baddbmm(self.hide, z.view(P*K, G*R, D), kp.to(kind).view(P*K, S, D).transpose(1, 2), alpha=scale)
+        b = torch.baddbmm(self.none, z.view(P*K*G, R, D), ko.to(kind).transpose(1, 2), beta=0, alpha=scale)
         p = torch.cat([a.view(P*K*G, R, S), b], 2).softmax(-1)
-        out = torch.bmm(p.view(P*K, G*R, S+n)[:, :, :S], vp.to(kind).view(P*K, S, D))
-        out = torch.baddbmm(out.view(P*K*G, R, D), p[:, :, S:], vo.to(kind))
+        out = torch.bmm(p.view(P*K, G*R, S+n)[:, :, :S], vp.to(kind).view(P*K, S, D)).view(P*K*G, R, D)
+        out.baddbmm_(p[:, :, S:], vo.to(kind))
         out = torch.empty(P*G, H, D, dtype=q.dtype, device=q.device).view(P, G, K, R, D).copy_(out.view(P, K, G, R, D).transpose(1, 2)).view(P*G, H, D)
         return out if self.rows is None else out[self.places]
 
@@ -91,7 +93,8 @@ class PackedDecoder:
         self.policy = policy
         packing = pack(ids, mask)
         packing.keep = True
-        h = policy.read(packing.ids, packing.positions, packing)
+        self.read = policy.reader()
+        h = self.read(packing.ids, packing.positions, packing)
         group = (packing.slots//packing.slot_mask.shape[1]).repeat_interleave(G)       # prompts that are equal are one
         self.order = group.argsort(stable=True)                                        # number of the completion in each row of the batch
         group = group[self.order]
@@ -101,7 +104,7 @@ class PackedDecoder:
 
     def step(self, new):    # (B,) int64
         "Logits (B,V) after one more token of each row."
-        h = self.policy.read(new, self.next, self.cache)
+        h = self.read(new, self.next, self.cache)
         self.cache.t, self.next = self.cache.t + 1, self.next + 1
         return self.policy.head(h)
 

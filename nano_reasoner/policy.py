@@ -25,7 +25,7 @@ from .attention import pack, register, unpackable
 from .config import ModelConfig, UserError, load_config
 from .data import eos_ids
 from .head import head_logprobs, token_logprobs
-from .layers import is_llama, joint_layers, llama
+from .layers import Llama, is_llama, joint_layers
 
 # %% ../nbs/04_policy.ipynb #317fa4a6
 def seed_everything(
@@ -223,7 +223,7 @@ def _load_adapter(folder, cfg, device):
 # %% ../nbs/04_policy.ipynb #69216858
 class UnifiedPolicyModel(nn.Module):
     "A causal language model as a policy: generation, log-probabilities, a frozen reference, saving."
-    written_out = False      # Are the layers computed by `llama`? Decided with the layout
+    written_out = False      # Are the layers computed by `Llama`? Decided with the layout
     def __init__(self,
         name: str,                           # Hub name, folder, checkpoint, or tiny-arith
         algo: str = 'DR.GRPO',               # The algorithm that will train it
@@ -327,14 +327,21 @@ def joint(self: UnifiedPolicyModel) -> list:
     return joint_layers(getattr(self.base, self.base.base_model_prefix)) if self.layout == 'packed' and self.written_out else []
 
 @patch
+def reader(self: UnifiedPolicyModel):    # A function of the arguments of `read`
+    "`read` for many calls, as long as weights and adapters stay the same."
+    if self.written_out:
+        layers = Llama(getattr(self.base, self.base.base_model_prefix))
+        return lambda ids, positions, attend: layers(ids, positions, attend, self._use_checkpointing and self.training and torch.is_grad_enabled())
+    register(self.base)                   # the frozen reference may be a copy from before
+    return lambda ids, positions, attend: self.body(input_ids=ids[None], position_ids=positions[None], attend=attend)[0]
+
+@patch
 def read(self: UnifiedPolicyModel,
     ids, positions,     # (N,) int64 each
     attend              # Attention of a layer, (number, q (N,H,D), k and v (N,K,D), scale) -> (N,H,D)
 ):                      # (N,D)
     "Hidden states of tokens in a row; what they see is up to `attend`."
-    if self.written_out: return llama(getattr(self.base, self.base.base_model_prefix), ids, positions, attend, self._use_checkpointing and self.training and torch.is_grad_enabled())
-    register(self.base)                   # the frozen reference may be a copy from before
-    return self.body(input_ids=ids[None], position_ids=positions[None], attend=attend)[0]
+    return self.reader()(ids, positions, attend)
 
 @patch
 def states(self: UnifiedPolicyModel,
