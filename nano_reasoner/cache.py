@@ -22,9 +22,9 @@ class SharedCache:
         limit: int,         # Tokens that a completion can have
         room: int = 64      # Tokens for which memory is set aside at first
     ):
-        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> (2,P,K,G,tokens,D)
-        self.prompts = {i: tuple(self.stored(x).contiguous() for x in pair) for i, pair in packing.prompts.items()}
-        k = self.prompts[0][0]
+        self.own, self.t, self.room, self.limit = {}, 0, min(room, limit), limit      # own: layer -> two of (P,K,G,tokens,D)
+        self.prompts = {i: [self.stored(x).flatten(0, 1).contiguous() for x in pair] for i, pair in packing.prompts.items()}         # layer -> two of (P*K,S,D)
+        k, self.K = self.prompts[0][0], packing.prompts[0][0].shape[1]
         self.bias = k.new_zeros(packing.prompt_mask.shape, dtype=torch.promote_types(k.dtype, torch.float32)).masked_fill_(~packing.prompt_mask, -torch.inf)
         self.none = self.bias.new_zeros(())
         self.place_rows(group)
@@ -43,43 +43,43 @@ class SharedCache:
         if len(group) < self.P*self.G:
             self.rows = torch.zeros(self.P*self.G, dtype=torch.int64, device=group.device)
             self.rows[self.places] = torch.arange(len(group), device=group.device)
-        self.hide = self.bias[:, None, None].repeat(1, self.prompts[0][0].shape[1], 1, 1).flatten(0, 1)      # (P*K,1,S)
+        self.hide = self.bias[:, None].repeat_interleave(self.K, 0)          # (P*K,1,S)
 
     def __call__(self, layer, q, k, v, scale):      # (B,H,D), (B,K,D), (B,K,D) -> (B,H,D)
         "Attention of one token of each row."
         if self.rows is not None: q, k, v = q[self.rows], k[self.rows], v[self.rows]
         (kp, vp), (ko, vo) = self.prompts[layer], self.append(layer, k, v)
-        (_, H, D), K, P, G, S, n = q.shape, k.shape[1], self.P, self.G, kp.shape[2], ko.shape[1]
-        R, kind = H//K, self.bias.dtype
-        z = torch.empty(P, K, G, R, D, dtype=kind, device=q.device).copy_(q.view(P, G, K, R, D).transpose(1, 2))
-        a = torch.baddbmm(self.hide, z.view(P*K, G*R, D), kp.to(kind).view(P*K, S, D).transpose(1, 2), alpha=scale)
+        (_, H, D), K, P, G, S, kind = q.shape, k.shape[1], self.P, self.G, kp.shape[1], self.hide.dtype
+        R = H//K
+        z = q.new_empty(P, K, G, R, D, dtype=kind).copy_(q.view(P, G, K, R, D).transpose(1, 2))
+        a = torch.baddbmm(self.hide, z.view(P*K, G*R, D), kp.to(kind).transpose(1, 2), alpha=scale)
         b = torch.baddbmm(self.none, z.view(P*K*G, R, D), ko.to(kind).transpose(1, 2), beta=0, alpha=scale)
         p = torch.cat([a.view(P*K*G, R, S), b], 2).softmax(-1)
-        out = torch.bmm(p.view(P*K, G*R, S+n)[:, :, :S], vp.to(kind).view(P*K, S, D)).view(P*K*G, R, D)
-        out.baddbmm_(p[:, :, S:], vo.to(kind))
-        out = torch.empty(P*G, H, D, dtype=q.dtype, device=q.device).view(P, G, K, R, D).copy_(out.view(P, K, G, R, D).transpose(1, 2)).view(P*G, H, D)
+        out = torch.bmm(p.view(P*K, G*R, -1)[..., :S], vp.to(kind)).view(P*K*G, R, D)
+        out.baddbmm_(p[..., S:], vo.to(kind))
+        out = torch.empty_like(q).view(P, G, K, R, D).copy_(out.view(P, K, G, R, D).transpose(1, 2)).view(P*G, H, D)
         return out if self.rows is None else out[self.places]
 
     def append(self, layer, k, v):
         "Write the keys and values (P*G,K,D) of this token; returns those of all tokens so far, (P*K*G,t,D) each."
-        (_, K, D), P, G = k.shape, self.P, self.G
-        if layer not in self.own: self.own[layer] = self.stored(k[:0]).new_empty(2, P, K, G, self.room, D)
+        (_, K, D), P, G, t = k.shape, self.P, self.G, self.t
+        if layer not in self.own: self.own[layer] = [self.stored(k[:0]).new_empty(P, K, G, self.room, D) for _ in range(2)]
         own = self.own[layer]
-        if self.t == own.shape[4]: own = self.own[layer] = torch.cat([own, own.new_empty(2, P, K, G, min(self.t, self.limit - self.t), D)], 4)
-        for o, x in zip(own, (k, v)): o[:, :, :, self.t] = x.view(P, G, K, D).transpose(1, 2)
-        return [o.view(P*K*G, -1, D)[:, :self.t+1] for o in own]
+        if t == own[0].shape[3]: own[:] = [torch.cat([o, o.new_empty(P, K, G, min(t, self.limit - t), D)], 3) for o in own]
+        for o, x in zip(own, (k, v)): o.select(3, t).copy_(x.view(P, G, K, D).transpose(1, 2))
+        return [o.view(P*K*G, -1, D).narrow(1, 0, t + 1) for o in own]
 
     def keep(self, rows):      # Numbers of the rows that go on
         "Drop the other rows, and prompts without any."
         old = self.places[rows]
         left, group = torch.unique(self.group[rows], return_inverse=True)
         if len(left) < self.P:
-            self.prompts = {i: (k[left], v[left]) for i, (k, v) in self.prompts.items()}
+            self.prompts = {i: [x.unflatten(0, (self.P, -1))[left].flatten(0, 1) for x in pair] for i, pair in self.prompts.items()}
             self.bias = self.bias[left]
         self.place_rows(group)
         source = torch.zeros(self.P*self.G, dtype=torch.int64, device=rows.device)      # old place of each new one
         source[self.places] = old
-        for i, own in self.own.items(): self.own[i] = own.transpose(2, 3).flatten(1, 2)[:, source].unflatten(1, (self.P, self.G)).transpose(2, 3).contiguous()
+        for own in self.own.values(): own[:] = [o.transpose(1, 2).flatten(0, 1)[source].unflatten(0, (self.P, self.G)).transpose(1, 2).contiguous() for o in own]
 
 # %% ../nbs/05_cache.ipynb #79cbca0a
 class PackedDecoder:
