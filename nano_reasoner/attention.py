@@ -26,6 +26,7 @@ class Packing:
     prompts: dict = field(default_factory=dict)  # layer -> keys and values of the prompts, each (P,K,S,D), if `keep`
     keep: bool = False           # Keep them?
     _biases: tuple | None = None
+    _R: int = 0
 
     @property
     def n_prompt(self) -> int:
@@ -75,23 +76,23 @@ def scatter(
 def sdpa(
     q, k, v,          # (n,H,L,D), (n,K,M,D), (n,K,M,D); H is a multiple of K
     scale,            # Factor of the products
-    bias              # (n or 1,1,L,M) added to the products
+    bias              # (n or 1,1,H//K*L,M) added to the products, for the queries of a key head one below the other
 ):                    # (n,H,L,D)
     "Scaled dot-product attention with grouped queries."
     (n, H, L, D), K = q.shape, k.shape[1]
-    out = F.scaled_dot_product_attention(q.reshape(n, K, H//K*L, D), k, v, attn_mask=bias.repeat(1, 1, H//K, 1), scale=scale)
+    out = F.scaled_dot_product_attention(q.reshape(n, K, H//K*L, D), k, v, attn_mask=bias, scale=scale)
     return out.view(n, H, L, D)
 
 # %% ../nbs/04_attention.ipynb #72a402e5
 @patch
-def biases(self: Packing, dtype) -> tuple:    # (1,1,S,S) for prompts and (P*G,1,T,S+T) for completions, in `dtype`
-    "0 where a token may look, minus infinity elsewhere."
-    if self._biases is None or self._biases[0].dtype != dtype:
+def biases(self: Packing, dtype, R: int) -> tuple:    # (1,1,R*S,S) for prompts and (P*G or 1,1,R*T,S+T) for completions, in `dtype`
+    "0 where a token may look, minus infinity elsewhere, for R queries a key; the same for all layers."
+    if self._biases is None or (self._biases[0].dtype, self._R) != (dtype, R):
         (P, G, T), S, dev = self.slot_mask.shape, self.prompt_mask.shape[1], self.ids.device
         causal = lambda n: torch.ones(n, n, dtype=torch.bool, device=dev).tril()
         see = torch.cat([self.prompt_mask[:, None].expand(P, T, S), causal(T).expand(P, T, T)], 2)
-        made = lambda x: torch.zeros(x.shape, dtype=dtype, device=dev).masked_fill_(~x, float('-inf'))
-        self._biases = made(causal(S))[None, None], made(see)[:, None, None].expand(P, G, 1, T, S+T).reshape(P*G, 1, T, S+T)
+        made = lambda x: torch.zeros(x.shape, dtype=dtype, device=dev).masked_fill_(~x, float('-inf')).repeat(1, R, 1)[:, None]
+        self._R, self._biases = R, (made(causal(S)[None]), made(see).repeat_interleave(G if P > 1 else 1, 0))
     return self._biases
 
 @patch
@@ -101,7 +102,7 @@ def __call__(self: Packing,
     scale: float       # Factor of the products
 ):                     # (N,H,D)
     "Attention of one layer."
-    n, (P, G, T), (causal, beside) = self.n_prompt, self.slot_mask.shape, self.biases(q.dtype)
+    n, (P, G, T), (causal, beside) = self.n_prompt, self.slot_mask.shape, self.biases(q.dtype, q.shape[1]//k.shape[1])
     prompt, own = zip(*(x.split([n, len(x) - n]) for x in (q, k, v)))
     qp, kp, vp = (gather(x, self.prompt_mask).transpose(1, 2) for x in prompt)
     if self.keep: self.prompts[layer] = kp, vp

@@ -51,7 +51,8 @@ def draw(
     n, V = logits.shape
     blocks, kind = -(-V//BLOCK), torch.promote_types(logits.dtype, torch.float32)
     top = logits.amax(-1, keepdim=True).to(kind)
-    e = logits.new_zeros(n, blocks*BLOCK, dtype=kind)
+    e = logits.new_empty(n, blocks*BLOCK, dtype=kind)
+    e[:, V:] = 0
     z = torch.sub(logits, top, out=e[:, :V])                                 # a view of e, without the padding
     if temperature not in (0, 1): z.div_(temperature)
     z.exp_()

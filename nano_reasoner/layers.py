@@ -16,7 +16,7 @@ from .adapters import projection
 # %% ../nbs/04_layers.ipynb #9611754d
 def _constants(w, eps, kind):
     "sqrt(d) w and sqrt(d eps), in `kind`."
-    return w.to(kind)*len(w)**.5, torch.tensor((len(w)*eps)**.5, dtype=kind, device=w.device)
+    return w.to(kind)*len(w)**.5, torch.full((), (len(w)*eps)**.5, dtype=kind, device=w.device)
 
 def _norm(x, stretch, least, kind):
     "The norm in `kind`, and n."
