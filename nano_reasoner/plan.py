@@ -7,8 +7,8 @@ Docs: https://nano-reasoner.github.io/nano-reasoner/plan.html.md"""
 # %% auto #0
 __all__ = ['KNOWN_SHAPES', 'GiB', 'DEVICES', 'BYTES', 'FITS', 'MOST_ROWS', 'MOST_MICRO', 'Shape', 'shape_of_config', 'shape_of',
            'Device', 'get_device', 'Choice', 'choose', 'nf4_bytes', 'weight_bytes', 'adapter_params', 'targeted',
-           'kv_bytes', 'block_bytes', 'lent_bytes', 'optimizer_bytes', 'trained_sizes', 'Row', 'static_rows',
-           'sampling', 'training', 'Fit', 'Plan', 'micro_limit', 'make_plan', 'plan', 'guide']
+           'kv_bytes', 'block_bytes', 'lent_bytes', 'table_bytes', 'optimizer_bytes', 'trained_sizes', 'Row',
+           'static_rows', 'sampling', 'training', 'Fit', 'Plan', 'micro_limit', 'make_plan', 'plan', 'guide']
 
 # %% ../nbs/24_plan.ipynb #c72e4303
 import dataclasses, json, math, os, re
@@ -220,8 +220,11 @@ def block_bytes(shape: Shape, how: Choice) -> int:
 # %% ../nbs/24_plan.ipynb #5bb5d5f2
 def lent_bytes(shape: Shape, how: Choice, rows: float, S: int, T: int) -> float:
     "What one block keeps besides for `rows` completions of `T` tokens after prompts of `S`."
-    shared = shape.heads//shape.kv_heads
-    return how.stream*(rows*(S + T)*(2*shape.kv_heads*shape.head_dim + shared*T) + shared*S*S)
+    return how.stream*rows*(S + T)*2*shape.kv_heads*shape.head_dim
+
+def table_bytes(shape: Shape, how: Choice, groups: float, rows: float, S: int, T: int) -> float:
+    "The table of who sees whom, for all blocks."
+    return how.stream*(shape.heads//shape.kv_heads)*((rows if groups > 1 else 1)*T*(S + T) + S*S)
 
 # %% ../nbs/24_plan.ipynb #63700238
 def optimizer_bytes(
@@ -273,7 +276,7 @@ def training(shape: Shape, how: Choice, N: int, G: int, S: int, T: int) -> dict:
     groups = max(N/(S + G*T), 1)
     rows = (N - groups*S)/T                                          # completions in a pass
     block = N*block_bytes(shape, how) + lent_bytes(shape, how, rows, S, T)
-    kept = N*shape.hidden*how.stream*shape.layers + block if how.checkpointing else block*shape.layers
+    kept = (N*shape.hidden*how.stream*shape.layers + block if how.checkpointing else block*shape.layers) + table_bytes(shape, how, groups, rows, S, T)
     chunk = round(min(chunk_size(shape.vocab), rows*T))
     logits, back = chunk*shape.vocab*(how.stream + 2), N*how.stream*(4*shape.hidden + 3*shape.inner)      # one after the other: logits, of a fourth of them also two float32 copies; then the gradients inside a block
     return {'activations': (kept, f'{N:,} tokens' + (', checkpointed' if how.checkpointing else '')), 'logits': (logits, f'{chunk:,} rows of {shape.vocab:,}'),
