@@ -222,7 +222,11 @@ def lent_bytes(shape: Shape, how: Choice, rows: float, S: int, T: int) -> float:
     "What one block keeps besides for `rows` completions of `T` tokens after prompts of `S`."
     return how.stream*rows*(S + T)*2*shape.kv_heads*shape.head_dim
 
-def table_bytes(shape: Shape, how: Choice, groups: float, rows: float, S: int, T: int) -> float:
+def table_bytes(shape: Shape, how: Choice,
+    groups: float,     # Prompts of `S` tokens
+    rows: float,       # Completions of `T` tokens
+    S: int, T: int
+) -> float:
     "The table of who sees whom, for all blocks."
     return how.stream*(shape.heads//shape.kv_heads)*((rows if groups > 1 else 1)*T*(S + T) + S*S)
 
