@@ -25,8 +25,7 @@ class Packing:
     slots: torch.Tensor          # (B,) int64, the place p*G + g of each row of the batch
     prompts: dict = field(default_factory=dict)  # layer -> keys and values of the prompts, each (P,K,S,D), if `keep`
     keep: bool = False           # Keep them?
-    _biases: tuple | None = None
-    _R: int = 0
+    _biases: dict = field(default_factory=dict)  # what `biases` has made
 
     @property
     def n_prompt(self) -> int:
@@ -87,13 +86,13 @@ def sdpa(
 @patch
 def biases(self: Packing, dtype, R: int) -> tuple:    # (1,1,R*S,S) for prompts and (P*G or 1,1,R*T,S+T) for completions, in `dtype`
     "0 where a token may look, minus infinity elsewhere, for R queries a key; the same for all layers."
-    if self._biases is None or (self._biases[0].dtype, self._R) != (dtype, R):
+    if (dtype, R) not in self._biases:
         (P, G, T), S, dev = self.slot_mask.shape, self.prompt_mask.shape[1], self.ids.device
         causal = lambda n: torch.ones(n, n, dtype=torch.bool, device=dev).tril()
         see = torch.cat([self.prompt_mask[:, None].expand(P, T, S), causal(T).expand(P, T, T)], 2)
         made = lambda x: torch.zeros(x.shape, dtype=dtype, device=dev).masked_fill_(~x, float('-inf')).repeat(1, R, 1)[:, None]
-        self._R, self._biases = R, (made(causal(S)[None]), made(see).repeat_interleave(G if P > 1 else 1, 0))
-    return self._biases
+        self._biases[dtype, R] = made(causal(S)[None]), made(see).repeat_interleave(G if P > 1 else 1, 0)         # completions of one prompt share a table
+    return self._biases[dtype, R]
 
 @patch
 def __call__(self: Packing,
